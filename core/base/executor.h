@@ -1,0 +1,34 @@
+// Where work runs.  The engine starts no threads: whoever builds it brings these.
+#ifndef DMCACHED_CORE_BASE_EXECUTOR_H_
+#define DMCACHED_CORE_BASE_EXECUTOR_H_
+
+#include <memory>
+#include <string>
+
+#include "absl/functional/any_invocable.h"
+
+namespace dmcached {
+
+using Task = absl::AnyInvocable<void() &&>;
+
+class Executor {
+ public:
+  // Runs everything that was taken, then returns.  Never called from one of its own tasks.
+  virtual ~Executor() = default;
+
+  // Takes a task to be run later, never inside this call.  False: it is full, and the task was dropped.
+  // Thread-safe.
+  virtual bool Schedule(Task task) = 0;
+};
+
+class ExecutorFactory {
+ public:
+  virtual ~ExecutorFactory() = default;
+
+  // An unbounded executor that runs one task at a time, in order.  `name` is for people (thread names).
+  virtual std::unique_ptr<Executor> NewSerialExecutor(const std::string& name) = 0;
+};
+
+}  // namespace dmcached
+
+#endif  // DMCACHED_CORE_BASE_EXECUTOR_H_

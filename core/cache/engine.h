@@ -1,0 +1,201 @@
+// The open caches by name: the only type of the engine that a server talks to.
+//
+// Calls return at once; work runs on executors that the caller brings, and answers come through callbacks, each called
+// exactly once, from any thread, never from inside the call itself unless said so.  The memory behind a request's spans
+// stays valid until its callback.  Callbacks must not block.
+// Source: core/README.md (queue, commit pipeline, acknowledgement).
+#ifndef DMCACHED_CORE_CACHE_ENGINE_H_
+#define DMCACHED_CORE_CACHE_ENGINE_H_
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "core/base/clock.h"
+#include "core/base/executor.h"
+#include "core/base/ids.h"
+#include "core/base/mutex.h"
+#include "core/cache/cache_counters.h"
+#include "core/cache/cache_info.h"
+#include "core/cache/cache_snapshot.h"
+#include "core/cache/mutation.h"
+#include "core/device/block_device.h"
+#include "core/format/superblock.h"
+
+namespace dmcached {
+
+class ServedCache;
+
+template <typename T>
+using Callback = absl::AnyInvocable<void(T) &&>;
+
+// Opens a device.  `exclusive` devices are locked against every other opener of this kind; `size_reserved` says that a
+// file's space must really be allocated.  Errors: kNotFound (DEVICE_NOT_FOUND), kFailedPrecondition (DEVICE_IN_USE),
+// kResourceExhausted ENOSPC, kInternal (IO_ERROR).
+struct DeviceRequest {
+  std::string path;
+  bool read_only = false;
+  bool exclusive = true;
+  bool allocate = false;
+};
+using DeviceOpener = std::function<absl::StatusOr<std::unique_ptr<BlockDevice>>(const DeviceRequest&)>;
+
+struct EngineOptions {
+  Duration commit_interval = std::chrono::seconds(1);
+  Duration max_reservation_ttl = std::chrono::seconds(60);
+  Duration recover_interval = std::chrono::seconds(10);  // 0: a failed cache is recovered only by request.
+  uint64_t block_cache_bytes = 64u << 20;                // Per cache.
+  size_t max_queued_requests = 4096;                     // Per cache; beyond it OVERLOADED.
+  uint64_t seed = 0;                                     // Of incarnations and reservation ids; random in production.
+};
+
+struct CreateOptions {
+  std::string name;
+  std::string metadata_path;
+  Sectors data_block_size;
+  std::optional<uint32_t> cache_blocks;
+  std::optional<Sectors> origin_size;
+  std::string fast_path;
+  std::string origin_path;
+  uint32_t version = 2;
+  std::string policy_name;
+  std::string identity;
+  DirtyTracking dirty_tracking = DirtyTracking::kExact;
+  bool force = false;
+  bool validate_only = false;
+};
+
+struct OpenOptions {
+  std::string name;
+  std::string metadata_path;  // Empty: the path this name already has.
+  bool read_only = false;
+  bool assume_unclean = false;
+  bool old_callers_gone = false;
+  DirtyTracking dirty_tracking = DirtyTracking::kExact;
+  std::string fast_path;
+  std::string origin_path;
+  std::string expected_identity;
+  Sectors expected_block_size;  // 0: any.
+  std::optional<Sectors> origin_size;
+  bool recover = false;
+  // A cache that cannot be opened stays listed as failed with its error (configured caches at start).
+  bool keep_if_failed = false;
+};
+
+struct OpenResult {
+  CacheInfo info;
+  bool adopted = false;
+};
+
+struct CloseOptions {
+  bool require_no_dirty = false;
+  bool discard_uncommitted = false;
+};
+
+struct DeleteOptions {
+  bool wipe = false;
+  bool discard_dirty = false;
+};
+
+struct Reservation {
+  uint64_t id = 0;
+  std::vector<uint32_t> cblocks;
+  Duration ttl{0};
+  uint64_t incarnation = 0;
+};
+
+struct LookupRequest {
+  std::span<const uint32_t> cblocks;  // Either these ...
+  std::span<const uint64_t> oblocks;  // ... or these.
+  bool durable = false;
+};
+
+struct LookupResult {  // Columns in the order asked.
+  std::vector<uint8_t> mapped;
+  std::vector<uint32_t> cblocks;
+  std::vector<uint64_t> oblocks;
+  std::vector<uint8_t> dirty;
+  std::vector<uint8_t> dirty_stored;  // Empty unless it may differ from `dirty`.
+  std::vector<uint32_t> hints;        // Empty when hints are not valid.
+  uint64_t incarnation = 0;
+  uint64_t revision = 0;
+  uint64_t transaction = 0;
+  uint64_t durable_transaction = 0;
+};
+
+struct ProbeResult {
+  std::optional<Superblock> superblock;  // Nothing: all zeros.
+  uint64_t device_bytes = 0;
+};
+
+// For a metrics scrape; the pointers keep their counters alive.
+struct CacheMetrics {
+  std::string name;
+  CacheState state = CacheState::kOpening;
+  std::string policy;
+  uint32_t metadata_version = 0;
+  DirtyTracking dirty_tracking = DirtyTracking::kExact;
+  std::shared_ptr<const CacheCounters> counters;
+  // Keyed "metadata", "fast", "origin"; those that are open.
+  std::map<std::string, std::shared_ptr<const BlockDevice>> devices;
+};
+
+class Engine {  // Thread-safe.
+ public:
+  // `opener`, `clock`, `executors` and `readers` outlive the engine.  `readers` is bounded and runs look-ups and
+  // snapshot reads; it never runs work that flushes.
+  Engine(EngineOptions options, DeviceOpener opener, const Clock& clock, ExecutorFactory& executors, Executor& readers);
+  // After Shutdown has called back.
+  ~Engine();
+
+  // Lifecycle.  Errors: proto/dmcached/v1/cache_service.proto names them.  The names "CACHE_NOT_OPEN" and so on are
+  // Reasons.
+  void Create(CreateOptions options, Callback<absl::StatusOr<CacheInfo>> done);
+  void Open(OpenOptions options, Callback<absl::StatusOr<OpenResult>> done);
+  void Close(const std::string& name, CloseOptions options, Callback<absl::Status> done);
+  void Delete(const std::string& name, DeleteOptions options, Callback<absl::Status> done);
+  absl::StatusOr<CacheInfo> Get(const std::string& name) const;
+  std::vector<CacheInfo> List() const;  // In the order of names.
+  // Reads the superblock on `readers`; the device may be open here or elsewhere.
+  void Probe(const std::string& path, Callback<absl::StatusOr<ProbeResult>> done);
+
+  // Mutations, answered by the rules of API.md section 3.
+  void Apply(const std::string& name, Mutation mutation, Conditions conditions,
+             Callback<absl::StatusOr<MutationResult>> done);
+  // Calls back when everything of `incarnation` up to `transaction` is durable, with the durable transaction, or with
+  // LOST, OUTCOME_UNKNOWN, INCARNATION_CHANGED or CACHE_NOT_OPEN.  `start` starts a commit for it.
+  void WhenDurable(const std::string& name, uint64_t incarnation, uint64_t transaction, bool start,
+                   Callback<absl::StatusOr<uint64_t>> done);
+  void Commit(const std::string& name, bool clean_shutdown, Callback<absl::StatusOr<MutationResult>> done);
+
+  // May call back inside the call when everything is resident and few items are asked.
+  void Lookup(const std::string& name, LookupRequest request, Callback<absl::StatusOr<LookupResult>> done);
+  absl::StatusOr<Stats> GetStats(const std::string& name) const;
+  void Reserve(const std::string& name, uint32_t count, Duration ttl, Callback<absl::StatusOr<Reservation>> done);
+  // The number of cblocks that were still held.
+  void Release(const std::string& name, uint64_t reservation, Callback<absl::StatusOr<uint32_t>> done);
+  // Commits what was accepted before, then holds that durable state for reading.  Dropping the pointer ends it.
+  void TakeSnapshot(const std::string& name, Callback<absl::StatusOr<std::shared_ptr<CacheSnapshot>>> done);
+
+  // To be called every few tens of milliseconds: starts commits at commit_interval, recoveries, ends idle snapshots.
+  void Tick();
+  // Refuses new work (SHUTTING_DOWN), finishes what was accepted, closes every cache clean.  `done` gets the first error.
+  void Shutdown(Callback<absl::Status> done);
+
+  std::vector<CacheMetrics> Metrics() const;
+  const EngineOptions& options() const { return options_; }
+
+ private:
+  const EngineOptions options_;
+};
+
+}  // namespace dmcached
+
+#endif  // DMCACHED_CORE_CACHE_ENGINE_H_
