@@ -27,6 +27,7 @@
 #include "core/cache/cache_snapshot.h"
 #include "core/cache/mutation.h"
 #include "core/device/block_device.h"
+#include "core/device/device_request.h"
 #include "core/format/superblock.h"
 
 namespace dmcached {
@@ -35,17 +36,6 @@ class ServedCache;
 
 template <typename T>
 using Callback = absl::AnyInvocable<void(T) &&>;
-
-// Opens a device.  `exclusive` devices are locked against every other opener of this kind; `size_reserved` says that a
-// file's space must really be allocated.  Errors: kNotFound (DEVICE_NOT_FOUND), kFailedPrecondition (DEVICE_IN_USE),
-// kResourceExhausted ENOSPC, kInternal (IO_ERROR).
-struct DeviceRequest {
-  std::string path;
-  bool read_only = false;
-  bool exclusive = true;
-  bool allocate = false;
-};
-using DeviceOpener = std::function<absl::StatusOr<std::unique_ptr<BlockDevice>>(const DeviceRequest&)>;
 
 struct EngineOptions {
   Duration commit_interval = std::chrono::seconds(1);

@@ -12,6 +12,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "core/base/clock.h"
@@ -55,13 +56,14 @@ class BlockDevice {  // Thread-safe.
   virtual bool direct_io() const = 0;
   virtual bool read_only() const = 0;
 
-  // Fills the buffers, in order, from `offset_bytes` on.  Errors: kOutOfRange ERANGE (beyond the end), kInternal EIO.
+  // Fills the buffers, in order, from `offset_bytes` on.  Errors: kInternal (IO_ERROR) with EIO or what the system
+  // said, ERANGE (beyond the end); kInvalidArgument (INVALID_REQUEST: alignment).
   absl::Status ReadV(uint64_t offset_bytes, ReadBuffers buffers);
   absl::Status Read(uint64_t offset_bytes, std::span<std::byte> buffer);
-  // Errors: as ReadV; kFailedPrecondition EROFS (opened read-only); kResourceExhausted ENOSPC.
+  // Errors: as ReadV; kFailedPrecondition (READ_ONLY) EROFS; kResourceExhausted (METADATA_NO_SPACE) ENOSPC.
   absl::Status WriteV(uint64_t offset_bytes, WriteBuffers buffers);
   absl::Status Write(uint64_t offset_bytes, std::span<const std::byte> buffer);
-  // Makes every earlier write durable.  Errors: kInternal EIO; kFailedPrecondition EROFS.
+  // Makes every earlier write durable.  Errors: kInternal (IO_ERROR); kFailedPrecondition (READ_ONLY) EROFS.
   absl::Status Flush();
 
   const DeviceStats& stats() const { return stats_; }
@@ -73,6 +75,12 @@ class BlockDevice {  // Thread-safe.
   virtual absl::Status DoFlush() = 0;
 
  private:
+  template <typename Buffers>
+  absl::Status CheckTransfer(const char* verb, uint64_t offset_bytes, Buffers buffers) const;
+  // Runs one operation and counts it.
+  template <typename Operation>
+  absl::Status Counted(DeviceOp op, uint64_t bytes, Operation operation);
+
   const std::string name_;
   const Clock* const clock_;
   DeviceStats stats_;
