@@ -1,0 +1,69 @@
+// Array blocks in memory, as they are on disk, within a budget.
+//
+// Only clean frames are evicted.  Frames of the running transaction (kRunning) and of the commit in flight (kFrozen)
+// stay; so do pinned ones.  Acquire never evicts, so a frame in use by the operation at hand cannot vanish: Trim, at the
+// end of an operation, brings the cache back to its budget.
+#ifndef DMCACHED_CORE_STORE_BLOCK_CACHE_H_
+#define DMCACHED_CORE_STORE_BLOCK_CACHE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "core/base/aligned_buffer.h"
+#include "core/base/ids.h"
+
+namespace dmcached {
+
+struct Frame;
+
+// One array block of the directory: where it is, and its frame when it is resident.
+struct Slot {
+  Frame* frame = nullptr;
+  uint64_t mark = 0;      // Who named it last (BlockSet): epoch * 2, plus 1 if it is to be changed.
+  uint32_t location = 0;  // Metadata block; every metadata block number fits.
+};
+
+struct Frame {
+  enum class State : uint8_t { kClean, kRunning, kFrozen };
+
+  std::span<std::byte> data() { return buffer.span(); }
+  std::span<const std::byte> data() const { return buffer.span(); }
+
+  AlignedBuffer buffer{kMetadataBlockBytes};
+  Slot* slot = nullptr;  // Null: a newer frame took its place, or it is not linked yet.
+  uint32_t pins = 0;
+  State state = State::kClean;
+  bool referenced = false;  // Since the clock hand came by.
+  size_t position = 0;      // In BlockCache's list.
+};
+
+class BlockCache {  // Not thread-safe, but NewFrame of a cache that no one else uses.
+ public:
+  explicit BlockCache(uint64_t budget_bytes) : budget_bytes_(budget_bytes) {}
+  ~BlockCache();
+  BlockCache(const BlockCache&) = delete;
+  BlockCache& operator=(const BlockCache&) = delete;
+
+  // A frame outside the cache, to be read into without a lock.  Adopt or delete it.
+  static Frame* NewFrame() { return new Frame; }
+  // Links `frame` to `slot` and counts it.
+  void Adopt(Frame* frame, Slot* slot);
+  // Unlinks and frees.
+  void Drop(Frame* frame);
+  // Evicts clean, unpinned frames until the budget holds or none is left.
+  void Trim();
+
+  uint64_t bytes() const { return frames_.size() * kMetadataBlockBytes; }
+  uint64_t budget_bytes() const { return budget_bytes_; }
+
+ private:
+  const uint64_t budget_bytes_;
+  std::vector<Frame*> frames_;
+  size_t hand_ = 0;
+};
+
+}  // namespace dmcached
+
+#endif  // DMCACHED_CORE_STORE_BLOCK_CACHE_H_

@@ -1,0 +1,64 @@
+// One prepared transaction on its way to the device: frozen frames, index nodes, bitmaps and the superblock.
+#ifndef DMCACHED_CORE_STORE_COMMIT_BATCH_H_
+#define DMCACHED_CORE_STORE_COMMIT_BATCH_H_
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "core/base/aligned_buffer.h"
+#include "core/base/ids.h"
+#include "core/device/block_device.h"
+#include "core/format/seal.h"
+#include "core/format/superblock.h"
+#include "core/store/block_cache.h"
+
+namespace dmcached {
+
+// A block to be sealed and written; `data` is frozen until Finish.
+struct PendingWrite {
+  MetadataBlock location;
+  BlockType type;
+  const std::byte* data;
+};
+
+class CommitBatch {
+ public:
+  // Writes the blocks in order of location, coalesced; flushes; writes block 0; flushes.  Touches nothing of the
+  // store, so it runs without the cache's mutex.  Stops before its next step once `stop` is set (kCancelled... as
+  // OUTCOME_UNKNOWN).  Errors: kInternal EIO, kResourceExhausted ENOSPC; then the cache is failed.
+  absl::Status Write(BlockDevice& device, const std::atomic<bool>& stop);
+
+  uint64_t transaction() const { return transaction_; }
+  // Blocks that Write writes, the superblock included.
+  uint64_t written_blocks() const { return writes_.size() + 1; }
+  // Whether the superblock of the batch says CLEAN_SHUTDOWN.
+  bool clean() const { return superblock_.clean_shutdown; }
+  // Whether Write reached block 0: if not, the transaction is lost for certain.
+  bool superblock_started() const { return superblock_started_; }
+
+ private:
+  friend class Store;
+
+  // Where an array block is in this transaction.
+  struct Relocation {
+    size_t array;
+    uint64_t index;
+    uint32_t location;
+  };
+
+  uint64_t transaction_ = 0;
+  Superblock superblock_;
+  std::vector<PendingWrite> writes_;
+  std::vector<Frame*> frames_;            // Frozen until Finish.
+  std::vector<AlignedBuffer> buffers_;    // Index nodes, bitmaps, index block.
+  std::vector<Relocation> relocations_;
+  std::vector<std::pair<size_t, std::vector<uint32_t>>> directories_;  // Of arrays that were rebuilt.
+  bool superblock_started_ = false;
+};
+
+}  // namespace dmcached
+
+#endif  // DMCACHED_CORE_STORE_COMMIT_BATCH_H_
