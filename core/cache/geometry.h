@@ -11,14 +11,11 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "core/base/ids.h"
+#include "core/format/layout.h"
 
 namespace dmcached {
 
-inline constexpr uint64_t kMinDataBlockSectors = 64;       // 32 KiB, also the granularity.
-inline constexpr uint64_t kMaxDataBlockSectors = 2097152;  // 1 GiB.
 inline constexpr uint64_t kMaxDiscardBlocks = 16384;
-inline constexpr uint64_t kMaxOblocks = uint64_t{1} << 48;
-inline constexpr uint64_t kMaxMetadataBlocks = 255 * uint64_t{16320};
 
 struct DiscardGeometry {
   Sectors block_size;   // 0: no discards.
