@@ -209,8 +209,8 @@ inline constexpr uint32_t kBitsPerWord = 64;  // Bit i of a bitset is bit i % 64
 
 inline constexpr unsigned kMappingFlagBits = 16;
 inline constexpr uint64_t kMappingFlagMask = (uint64_t{1} << kMappingFlagBits) - 1;
-inline constexpr uint64_t kMappingValid = 1u << 0;
-inline constexpr uint64_t kMappingDirty = 1u << 1;  // Version 1 only.
+inline constexpr uint64_t kMappingFlagValid = 1u << 0;
+inline constexpr uint64_t kMappingFlagDirty = 1u << 1;  // Version 1 only.
 
 }  // namespace dmcached
 
