@@ -1,0 +1,3 @@
+# What is shipped and measured: cmake -C .cmake/release.cmake -S . -B build/release -G Ninja
+set(CMAKE_BUILD_TYPE Release CACHE STRING "")
+include(${CMAKE_CURRENT_LIST_DIR}/ccache.cmake)

@@ -1,0 +1,101 @@
+#!/bin/bash
+# Builds dmcached and runs every test it has, on a Debian 12 machine; installs the packages that are missing.
+#
+#   tests/run.sh           release build and all tests; AddressSanitizer and UndefinedBehaviorSanitizer; ThreadSanitizer;
+#                          clang-format, clang-tidy, and the checks of tests/tidy/sources.sh
+#   tests/run.sh --quick   the release build and its tests only
+#
+# A stage that fails does not keep the next from running.  The last line of the output is `N passed, N failed`: the tests
+# of every ctest run, one for every check, and one failure for every build that fails.  JOBS sets how much runs at a time
+# (default: the number of processors).  Everything is built below build/.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+
+JOBS=${JOBS:-$(nproc)}
+export JOBS
+quick=false
+case "${1:-}" in
+  "") ;;
+  --quick) quick=true ;;
+  *)
+    echo "usage: tests/run.sh [--quick]" >&2
+    exit 2
+    ;;
+esac
+
+passed=0
+failed=0
+timings=()
+
+# stage NAME COMMAND...: runs a command under a heading and notes how long it took.  Returns what it returns.
+stage() {
+  local name=$1 begin=$SECONDS result=0
+  shift
+  printf '\n=== %s\n' "$name"
+  "$@" || result=$?
+  timings+=("$(printf '%5d s  %s%s' $((SECONDS - begin)) "$name" "$( ((result == 0)) || echo '  FAILED')")")
+  return $result
+}
+
+# check NAME COMMAND...: a stage that counts as one test.
+check() {
+  if stage "$@"; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
+}
+
+# run_tests CONFIGURATION CTEST_ARGUMENTS...: ctest in its build folder, with its result added to the sums.  Tests that
+# were skipped count neither way.
+run_tests() {
+  local build=$PWD/build/$1 result=0
+  local junit=$build/junit.xml
+  shift
+  rm -f "$junit"
+  ctest --test-dir "$build" -j "$JOBS" --output-on-failure --no-tests=error --timeout 300 --output-junit "$junit" "$@" ||
+    result=$?
+  # The attributes of <testsuite>, one a line.
+  number() { head -n 10 "$junit" 2>/dev/null | grep -oE "\b$1=\"[0-9]+\"" | grep -oE '[0-9]+' || echo 0; }
+  local failures skipped disabled
+  failures=$(number failures)
+  skipped=$(number skipped)
+  disabled=$(number disabled)
+  passed=$((passed + $(number tests) - failures - skipped - disabled))
+  failed=$((failed + failures))
+  # Failed without a failed test: there was none to run, or ctest itself stumbled.
+  if ((result != 0 && failures == 0)); then failed=$((failed + 1)); fi
+  return $result
+}
+
+# build CONFIGURATION: configures build/CONFIGURATION from .cmake/CONFIGURATION.cmake and builds it.
+build() {
+  cmake -C ".cmake/$1.cmake" -S . -B "build/$1" -G Ninja -DDMCACHED_TESTS=ON &&
+    ninja -C "build/$1" -j "$JOBS"
+}
+
+# build_and_test CONFIGURATION CTEST_ARGUMENTS...
+build_and_test() {
+  local configuration=$1
+  shift
+  if stage "build $configuration" build "$configuration"; then
+    stage "test $configuration" run_tests "$configuration" "$@" || true
+  else
+    failed=$((failed + 1))
+  fi
+}
+
+if ! stage "packages" deploy/packages.sh test; then
+  printf '0 passed, 1 failed\n'
+  exit 1
+fi
+build_and_test release
+if ! $quick; then
+  build_and_test asan -LE slow
+  build_and_test tsan -L 'unit|concurrency|e2e' -LE slow
+  check "clang-format" tests/tidy/format.sh
+  check "sources and includes" tests/tidy/sources.sh
+  check "clang-tidy" tests/tidy/tidy.sh build/release
+fi
+
+printf '\n=== times\n'
+printf '%s\n' "${timings[@]}"
+printf '%5d s  together\n\n' "$SECONDS"
+printf '%d passed, %d failed\n' "$passed" "$failed"
+((failed == 0))
