@@ -1,7 +1,7 @@
 // Array blocks in memory, as they are on disk, within a budget.
 //
 // Only clean frames are evicted.  Frames of the running transaction (kRunning) and of the commit in flight (kFrozen)
-// stay; so do pinned ones.  Acquire never evicts, so a frame in use by the operation at hand cannot vanish: Trim, at the
+// stay; so do pinned ones.  Adopt never evicts, so a frame in use by the operation at hand cannot vanish: Trim, at the
 // end of an operation, brings the cache back to its budget.
 #ifndef DMCACHED_CORE_STORE_BLOCK_CACHE_H_
 #define DMCACHED_CORE_STORE_BLOCK_CACHE_H_
@@ -39,6 +39,9 @@ struct Frame {
   size_t position = 0;      // In BlockCache's list.
 };
 
+// Frees a frame that no slot, no pin and no transaction needs any more.
+void FreeIfOrphan(Frame* frame);
+
 class BlockCache {  // Not thread-safe, but NewFrame of a cache that no one else uses.
  public:
   explicit BlockCache(uint64_t budget_bytes) : budget_bytes_(budget_bytes) {}
@@ -50,7 +53,7 @@ class BlockCache {  // Not thread-safe, but NewFrame of a cache that no one else
   static Frame* NewFrame() { return new Frame; }
   // Links `frame` to `slot` and counts it.
   void Adopt(Frame* frame, Slot* slot);
-  // Unlinks and frees.
+  // Unlinks; frees unless a pin or a transaction still needs it, which then does (FreeIfOrphan).
   void Drop(Frame* frame);
   // Evicts clean, unpinned frames until the budget holds or none is left.
   void Trim();

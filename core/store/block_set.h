@@ -7,11 +7,14 @@
 #define DMCACHED_CORE_STORE_BLOCK_SET_H_
 
 #include <cstdint>
+#include <span>
 #include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "core/base/mutex.h"
+#include "core/base/status.h"
+#include "core/store/array_kind.h"
 #include "core/store/block_cache.h"
 #include "core/store/bulk_writer.h"
 
@@ -19,6 +22,9 @@ namespace dmcached {
 
 class Store;
 class PackedArray;
+
+// Blocks that one request may pin beyond the cache's budget.
+inline constexpr size_t kMaxPinnedBlocks = 8192;
 
 class BlockSet {  // Not thread-safe; used by one request.
  public:
@@ -56,20 +62,27 @@ class BlockSet {  // Not thread-safe; used by one request.
 
  private:
   struct Missing {
-    PackedArray* array;
+    ArrayKind kind;
+    uint64_t generation;
     uint64_t index;
     uint32_t location;
+    uint32_t value_size;
+    uint64_t entries;        // That the block must hold.
     Frame* frame = nullptr;  // Read into, not linked to a slot yet.
     absl::Status status;
   };
 
   bool Name(PackedArray& array, uint64_t index, bool change);
+  absl::Status InstallOne(Missing& missing);
+  void DropMissing();
+  void ReadRun(std::span<Missing> run);
 
   Store* store_;
   uint64_t epoch_ = 0;
+  uint64_t durable_transaction_ = 0;  // When the round began.
   uint64_t copies_ = 0;
   std::vector<Missing> missing_;
-  std::vector<std::pair<PackedArray*, uint64_t>> named_;  // Resident ones of this round.
+  std::vector<Frame*> named_;  // Resident ones of this round.
   std::vector<Frame*> pinned_;
   std::vector<BulkBlock> unwritten_;
 };

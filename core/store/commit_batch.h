@@ -13,7 +13,7 @@
 #include "core/device/block_device.h"
 #include "core/format/seal.h"
 #include "core/format/superblock.h"
-#include "core/store/block_cache.h"
+#include "core/store/array_kind.h"
 
 namespace dmcached {
 
@@ -27,8 +27,8 @@ struct PendingWrite {
 class CommitBatch {
  public:
   // Writes the blocks in order of location, coalesced; flushes; writes block 0; flushes.  Touches nothing of the
-  // store, so it runs without the cache's mutex.  Stops before its next step once `stop` is set (kCancelled... as
-  // OUTCOME_UNKNOWN).  Errors: kInternal EIO, kResourceExhausted ENOSPC; then the cache is failed.
+  // store, so it runs without the cache's mutex.  Stops before its next step once `stop` is set.
+  // Errors: kInternal EIO, kResourceExhausted ENOSPC, kUnknown (OUTCOME_UNKNOWN: stopped); then the cache is failed.
   absl::Status Write(BlockDevice& device, const std::atomic<bool>& stop);
 
   uint64_t transaction() const { return transaction_; }
@@ -44,18 +44,19 @@ class CommitBatch {
 
   // Where an array block is in this transaction.
   struct Relocation {
-    size_t array;
+    ArrayKind kind;
     uint64_t index;
     uint32_t location;
   };
 
+  absl::Status WriteBlocks(BlockDevice& device, const std::atomic<bool>& stop);
+
   uint64_t transaction_ = 0;
   Superblock superblock_;
-  std::vector<PendingWrite> writes_;
-  std::vector<Frame*> frames_;            // Frozen until Finish.
+  std::vector<PendingWrite> writes_;      // But block 0.
   std::vector<AlignedBuffer> buffers_;    // Index nodes, bitmaps, index block.
   std::vector<Relocation> relocations_;
-  std::vector<std::pair<size_t, std::vector<uint32_t>>> directories_;  // Of arrays that were rebuilt.
+  std::vector<std::pair<ArrayKind, std::vector<uint32_t>>> directories_;  // Of arrays that were rebuilt.
   bool superblock_started_ = false;
 };
 

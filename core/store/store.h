@@ -34,12 +34,16 @@ class Store {
  public:
   // Of a fresh device: nothing is written but the overflow leaf; the first commit writes the rest.
   // Errors: kResourceExhausted ENOSPC, kInternal EIO.
-  static absl::StatusOr<std::unique_ptr<Store>> Format(std::shared_ptr<BlockDevice> device, uint64_t budget_bytes);
+  static absl::StatusOr<std::unique_ptr<Store>> Format(std::shared_ptr<BlockDevice> device, uint32_t version,
+                                                       uint64_t budget_bytes);
   // Reads space map and index trees.  Damage that still lets sound blocks be read (a block used twice, in use but free
   // in the map, a count above 1) is kept in damage().  Errors: kDataLoss (names the block), kInternal EIO.
   static absl::StatusOr<std::unique_ptr<Store>> Load(std::shared_ptr<BlockDevice> device, const Superblock& superblock,
                                                      uint64_t budget_bytes);
   const absl::Status& damage() const { return damage_; }
+  ~Store();
+  Store(const Store&) = delete;
+  Store& operator=(const Store&) = delete;
 
   BlockDevice& device() { return *device_; }
   PackedArray& array(ArrayKind kind) { return *arrays_[static_cast<size_t>(kind)]; }
@@ -95,15 +99,32 @@ class Store {
   BlockCache& cache() { return cache_; }
   const BlockCache& cache() const { return cache_; }
   uint64_t NextEpoch() { return ++epoch_; }
+  // Blocks found resident, and read, by operations; for metrics.
+  uint64_t block_hits() const { return block_hits_; }
+  uint64_t block_misses() const { return block_misses_; }
+  void CountHits(uint64_t hits) { block_hits_ += hits; }
+  void CountMisses(uint64_t misses) { block_misses_ += misses; }
+  // Array blocks whose checksum or header was found wrong.
+  uint64_t damaged_reads() const { return damaged_reads_; }
+  void CountDamagedRead() { ++damaged_reads_; }
 
  private:
   Store(std::shared_ptr<BlockDevice> device, SpaceMap space_map, uint64_t budget_bytes);
 
+  using Relocation = CommitBatch::Relocation;
+  Frame* CopyFrozen(Slot& slot);
+  void ReleaseArray(PackedArray& array);
+  void ShareSnapshots();
+  absl::Status PrepareBlocks(Superblock& superblock, CommitBatch& batch);
+  absl::Status ClaimArrayBlocks(const std::vector<uint32_t>& locations, ArrayKind kind);
+
   uint64_t index_nodes() const;
   uint64_t kept_back() const;
-  absl::Status LoadArray(ArrayKind kind, MetadataBlock root, uint64_t value_size, uint64_t entries);
+  absl::Status LoadArrays(const Superblock& superblock);
+  absl::Status LoadArray(ArrayKind kind, MetadataBlock root, uint64_t entries);
+  absl::StatusOr<uint64_t> LoadHintEntries(const std::vector<uint32_t>& locations);
+  // Notes that `block` is reached; an error if it is out of range, damage if it was reached before or is free.
   absl::Status Claim(MetadataBlock block, const char* what);
-  void RefreshDirectory(ArrayKind kind);
 
   std::shared_ptr<BlockDevice> device_;
   SpaceMap space_map_;
@@ -113,6 +134,7 @@ class Store {
   std::vector<uint64_t> claimed_;  // While loading: blocks reached so far.
 
   std::vector<Frame*> running_frames_;
+  std::vector<Frame*> frozen_frames_;                          // Of the commit in flight.
   std::vector<CommitBatch::Relocation> relocations_;           // Of the running transaction.
   std::array<bool, kArrayKinds> rebuilt_{};                    // In the running transaction.
   bool changed_blocks_ = false;                                // Anything but the superblock.
@@ -120,6 +142,10 @@ class Store {
   uint64_t transaction_ = 1;
   uint64_t durable_transaction_ = 0;
   uint64_t epoch_ = 0;
+  uint64_t generation_ = 0;
+  uint64_t block_hits_ = 0;
+  uint64_t block_misses_ = 0;
+  uint64_t damaged_reads_ = 0;
 
   Superblock durable_superblock_;
   std::array<std::vector<uint32_t>, kArrayKinds> durable_directories_;

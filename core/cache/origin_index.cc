@@ -1,0 +1,80 @@
+#include "core/cache/origin_index.h"
+
+#include <algorithm>
+
+#include "core/base/check.h"
+
+namespace dmcached {
+
+void OriginIndex::Grow(uint64_t cache_blocks) {
+  uint64_t capacity = 0;
+  uint64_t entries = 0;
+  for (const Table& table : tables_) {
+    capacity += table.capacity;
+    entries += table.entries;
+  }
+  if (capacity >= entries + cache_blocks && !tables_.empty()) return;
+  // Half as much again at least, so that a cache that grows in small steps keeps few tables.
+  const uint64_t wanted = std::max(cache_blocks, capacity / 2);
+  Table table;
+  table.capacity = wanted;
+  table.buckets.resize(std::max<uint64_t>(1, CeilDiv(wanted * 4, 3 * kSlots)));
+  tables_.push_back(std::move(table));
+}
+
+void OriginIndex::Insert(Oblock oblock, Cblock cblock) {
+  const uint64_t hash = Hash(oblock);
+  auto table = std::find_if(tables_.begin(), tables_.end(), [](const Table& t) { return t.entries < t.capacity; });
+  DMCACHED_CHECK(table != tables_.end());
+  ++table->entries;
+  for (uint64_t bucket = table->Home(hash);; bucket = table->Next(bucket)) {
+    Bucket& b = table->buckets[bucket];
+    for (size_t slot = 0; slot < kSlots; ++slot) {
+      if (b.tags[slot] != 0) continue;
+      b.tags[slot] = Tag(hash);
+      b.cblocks[slot] = cblock.value();
+      return;
+    }
+    ++b.passed;
+  }
+}
+
+bool OriginIndex::EraseFrom(Table& table, uint64_t hash, Cblock cblock) {
+  const uint64_t home = table.Home(hash);
+  uint64_t bucket = home;
+  for (uint64_t i = 0; i < table.buckets.size(); ++i, bucket = table.Next(bucket)) {
+    Bucket& b = table.buckets[bucket];
+    for (size_t slot = 0; slot < kSlots; ++slot) {
+      if (b.tags[slot] != Tag(hash) || b.cblocks[slot] != cblock.value()) continue;
+      b.tags[slot] = 0;
+      --table.entries;
+      for (uint64_t p = home; p != bucket; p = table.Next(p)) --table.buckets[p].passed;
+      return true;
+    }
+    if (b.passed == 0) return false;
+  }
+  return false;
+}
+
+void OriginIndex::Erase(Oblock oblock, Cblock cblock) {
+  const uint64_t hash = Hash(oblock);
+  for (Table& table : tables_) {
+    if (EraseFrom(table, hash, cblock)) return;
+  }
+  DMCACHED_CHECK(false && "the mapping is not in the origin index");
+}
+
+void OriginIndex::DropFrom(Cblock end) {
+  for (Table& table : tables_) {
+    for (Bucket& bucket : table.buckets) {
+      for (size_t slot = 0; slot < kSlots; ++slot) {
+        if (bucket.tags[slot] == 0 || bucket.cblocks[slot] < end.value()) continue;
+        // `passed` of the buckets before stays too high, which costs a probe, until the next open.
+        bucket.tags[slot] = 0;
+        --table.entries;
+      }
+    }
+  }
+}
+
+}  // namespace dmcached

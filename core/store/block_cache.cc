@@ -1,0 +1,55 @@
+#include "core/store/block_cache.h"
+
+#include <algorithm>
+
+#include "core/base/check.h"
+
+namespace dmcached {
+
+void FreeIfOrphan(Frame* frame) {
+  if (frame->slot == nullptr && frame->pins == 0 && frame->state == Frame::State::kClean) delete frame;
+}
+
+BlockCache::~BlockCache() {
+  for (Frame* frame : frames_) delete frame;
+}
+
+void BlockCache::Adopt(Frame* frame, Slot* slot) {
+  DMCACHED_CHECK(slot->frame == nullptr);
+  frame->slot = slot;
+  frame->position = frames_.size();
+  frame->referenced = true;
+  slot->frame = frame;
+  frames_.push_back(frame);
+}
+
+void BlockCache::Drop(Frame* frame) {
+  frame->slot->frame = nullptr;
+  frame->slot = nullptr;
+  frames_.back()->position = frame->position;
+  frames_[frame->position] = frames_.back();
+  frames_.pop_back();
+  FreeIfOrphan(frame);
+}
+
+void BlockCache::Trim() {
+  if (bytes() <= budget_bytes_) return;
+  // Bounded, because every frame may be needed: a commit frees them, and the next operation goes on here.
+  const size_t excess = (bytes() - budget_bytes_) / kMetadataBlockBytes + 1;
+  size_t steps = std::min(2 * frames_.size(), 64 + 8 * excess);
+  while (bytes() > budget_bytes_ && steps > 0) {
+    --steps;
+    if (hand_ >= frames_.size()) hand_ = 0;
+    Frame* frame = frames_[hand_];
+    if (frame->state != Frame::State::kClean || frame->pins > 0) {
+      ++hand_;
+    } else if (frame->referenced) {
+      frame->referenced = false;
+      ++hand_;
+    } else {
+      Drop(frame);
+    }
+  }
+}
+
+}  // namespace dmcached
