@@ -9,13 +9,13 @@
 # This is the only list of packages: deploy/quickstart.sh, tests/run.sh and the Dockerfile call it.
 set -euo pipefail
 
-readonly BUILD=(build-essential cmake ninja-build ccache pkg-config
+readonly BUILD=(build-essential cmake ninja-build ccache pkg-config git
   libgrpc++-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc libabsl-dev
-  libisal-dev prometheus-cpp-dev libspdlog-dev libcli11-dev nlohmann-json3-dev)
+  libisal-dev prometheus-cpp-dev libcivetweb-dev libspdlog-dev libcli11-dev nlohmann-json3-dev)
 readonly TEST=(libgtest-dev libgmock-dev libbenchmark-dev xz-utils thin-provisioning-tools
   python3 python3-grpcio python3-protobuf curl clang clang-tidy clang-format libclang-rt-14-dev)
 readonly RUNTIME=(libgrpc++1.51 libprotobuf32 libabsl20220623 libisal2 libprometheus-cpp-core1.0
-  libprometheus-cpp-pull1.0 libspdlog1.10)
+  libcivetweb1 libspdlog1.10)
 
 list=false
 if [[ "${1:-}" == --list ]]; then
