@@ -20,14 +20,21 @@ namespace dmcached {
 
 // Operations are numbered from 0, since the device was made, each kind by itself; a vectored transfer is one.
 struct FaultOptions {
-  std::optional<uint64_t> power_cut_after;     // So many writes are taken; the next one is torn and everything fails.
-  std::optional<uint64_t> power_cut_at_flush;  // This flush does nothing, and everything fails.
-  std::optional<uint64_t> fail_read;           // This one fails with EIO ...
-  std::optional<uint64_t> fail_write;          // ... and may or may not reach the medium, in parts.
-  std::optional<uint64_t> no_space_write;      // ENOSPC; nothing is written.
-  std::optional<uint64_t> fail_flush;          // EIO; the writes before it may be lost even if a later flush succeeds.
-  std::set<uint64_t> fail_read_blocks;         // Blocks of 4096 bytes: every transfer that touches one fails with EIO.
-  std::set<uint64_t> fail_write_blocks;
+  // So many writes are taken; the next one is torn, and from then on everything fails.
+  std::optional<uint64_t> power_cut_after = std::nullopt;
+  // This flush does nothing, and from then on everything fails.
+  std::optional<uint64_t> power_cut_at_flush = std::nullopt;
+  // EIO.
+  std::optional<uint64_t> fail_read = std::nullopt;
+  // EIO; it may or may not reach the medium, in parts.
+  std::optional<uint64_t> fail_write = std::nullopt;
+  // ENOSPC; nothing is written.
+  std::optional<uint64_t> no_space_write = std::nullopt;
+  // EIO; the writes before it may be lost even if a later flush succeeds.
+  std::optional<uint64_t> fail_flush = std::nullopt;
+  // Blocks of 4096 bytes: every transfer that touches one fails with EIO.
+  std::set<uint64_t> fail_read_blocks = {};
+  std::set<uint64_t> fail_write_blocks = {};
 };
 
 // Reads see every accepted write; only flushed ones are sure to be in a crash image.
