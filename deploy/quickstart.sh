@@ -16,7 +16,10 @@ keep=false
 daemon_pid=
 folder=
 
-say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
+# Prints a heading, bold on a terminal.
+say() {
+  if [[ -t 1 ]]; then printf '\n\033[1m%s\033[0m\n' "$*"; else printf '\n%s\n' "$*"; fi
+}
 
 # Prints a command as one would type it, then runs it.
 run() {
@@ -26,21 +29,22 @@ run() {
   "$@"
 }
 
+# Stops the daemon that this script started, if it runs; returns its exit code.
 stop_daemon() {
   [[ -n "$daemon_pid" ]] || return 0
-  kill -TERM "$daemon_pid" 2>/dev/null || true
-  wait "$daemon_pid"
+  local pid=$daemon_pid
+  daemon_pid=
+  kill -TERM "$pid" 2>/dev/null || true
+  wait "$pid"
 }
 
-failed() {
-  local line=$1
-  trap - ERR EXIT
-  set +e
-  printf '\nquickstart.sh: the command above failed (line %s).\n' "$line" >&2
-  if [[ -n "$daemon_pid" ]]; then
-    kill -TERM "$daemon_pid" 2>/dev/null
-    wait "$daemon_pid" 2>/dev/null
-  fi
+# However the script ends: no daemon stays behind, and a failure is said in one sentence.
+finish() {
+  local code=$?
+  trap - EXIT
+  ((code == 0)) && return
+  stop_daemon || true
+  printf '\nquickstart.sh: the last command failed (exit code %d).\n' "$code" >&2
   if [[ -n "$folder" && -s "$folder/dmcached.log" ]]; then
     echo "The daemon's last words ($folder/dmcached.log):" >&2
     tail -n 5 "$folder/dmcached.log" >&2
@@ -52,7 +56,8 @@ for argument in "$@"; do
   case "$argument" in
     --keep) keep=true ;;
     -h | --help)
-      sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0"
+      # The comment at the top of this file.
+      sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p;}' "$0"
       exit 0
       ;;
     *)
@@ -61,8 +66,8 @@ for argument in "$@"; do
       ;;
   esac
 done
-trap 'failed $LINENO' ERR
-trap 'failed $LINENO' INT TERM
+trap finish EXIT
+trap 'exit 130' INT TERM
 
 build=${BUILD:-build/release}
 if [[ -z "${BUILD:-}" ]]; then
@@ -96,7 +101,7 @@ daemon_pid=$!
 # It prints one line with the addresses really bound when it serves.
 for _ in {1..100}; do
   [[ -s $folder/dmcached.out ]] && break
-  kill -0 "$daemon_pid" 2>/dev/null || failed $LINENO
+  kill -0 "$daemon_pid" 2>/dev/null || exit 1
   sleep 0.1
 done
 cat "$folder/dmcached.out"
@@ -109,9 +114,9 @@ run "$ctl" cache create $CACHE --metadata "$metadata" --fast "$folder/fast" --or
   --block-size 64KiB --identity quickstart
 
 say "5. Reserve cache blocks; an agent copies the data into them now; then insert the mappings"
-reserved=$(run "$ctl" mapping reserve $CACHE --count 8 --json | tee /dev/stderr | tail -n 1)
-reservation=$(grep -oE '"reservation": *"[0-9a-f]+"' <<<"$reserved" | grep -oE '[0-9a-f]{16}')
-mapfile -t cblocks < <(grep -oE '"cblocks": *\[[0-9, ]*\]' <<<"$reserved" | grep -oE '[0-9]+')
+run "$ctl" mapping reserve $CACHE --count 8 --json | tee "$folder/reserved.json"
+reservation=$(grep -oE '"reservation": *"[0-9a-f]+"' "$folder/reserved.json" | grep -oE '[0-9a-f]{16}')
+mapfile -t cblocks < <(grep -oE '"cblocks": *\[[0-9, ]*\]' "$folder/reserved.json" | grep -oE '[0-9]+')
 pairs=()
 for i in "${!cblocks[@]}"; do pairs+=("${cblocks[i]}:$((100 + 11 * i))"); done
 run "$ctl" mapping insert $CACHE --reservation "$reservation" "${pairs[@]}"
@@ -163,7 +168,6 @@ fi
 say "10. SIGTERM closes every cache clean"
 echo "\$ kill -TERM $daemon_pid"
 stop_daemon
-daemon_pid=
 run "$daemon" --version
 cache_check=$(command -v cache_check || { [[ -x /usr/sbin/cache_check ]] && echo /usr/sbin/cache_check; } || true)
 if [[ -n "$cache_check" ]]; then
