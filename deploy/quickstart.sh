@@ -105,7 +105,7 @@ for _ in {1..100}; do
   sleep 0.1
 done
 cat "$folder/dmcached.out"
-metrics=$(grep -oE '127\.0\.0\.1:[0-9]+' "$folder/dmcached.out" | head -n 1)
+metrics=$(sed -n 's/.* metrics=//p' "$folder/dmcached.out")
 run "$ctl" health
 
 say "4. A cache of 64 KiB blocks: plan it, then format and open it"
