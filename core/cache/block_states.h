@@ -24,6 +24,8 @@ class BlockStates {  // Not thread-safe.
   bool mapped(uint32_t cblock) const { return Test(mapped_, cblock); }
   // The stored bit, which a foreign writer may have set on an unmapped cblock.
   bool dirty_bit(uint32_t cblock) const { return Test(dirty_, cblock); }
+  // Mapped bits of 64 cblocks.
+  uint64_t MappedWord(uint32_t word) const { return mapped_[word]; }
   bool dirty(uint32_t cblock) const { return mapped(cblock) && dirty_bit(cblock); }
   // Not mapped in the running, the committing or the durable state.
   bool IsFree(Cblock cblock) const {

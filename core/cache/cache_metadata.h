@@ -11,6 +11,8 @@
 #ifndef DMCACHED_CORE_CACHE_CACHE_METADATA_H_
 #define DMCACHED_CORE_CACHE_CACHE_METADATA_H_
 
+#include <algorithm>
+#include <array>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -24,8 +26,10 @@
 #include "core/cache/cache_counters.h"
 #include "core/cache/cache_info.h"
 #include "core/cache/cache_snapshot.h"
+#include "core/cache/duplicate_finder.h"
 #include "core/cache/geometry.h"
 #include "core/cache/mutation.h"
+#include "core/cache/origin_duplicates.h"
 #include "core/cache/origin_index.h"
 #include "core/device/block_device.h"
 #include "core/format/superblock.h"
@@ -39,22 +43,23 @@ struct FormatParams {
   uint32_t version = 2;
   Sectors data_block_size;
   uint32_t cache_blocks = 0;
-  Sectors origin_size;           // 0: unknown, no discard geometry.
+  Sectors origin_size;  // 0: unknown, no discard geometry.
   std::string policy_name;
   std::string identity;
   DirtyTracking dirty_tracking = DirtyTracking::kExact;
   uint64_t block_cache_bytes = 64u << 20;
-  bool force = false;            // Although the first MiB is not all zeros.
+  Sectors fast_size;   // 0: no fast device.
+  bool force = false;  // Although the first MiB is not all zeros.
 };
 
 struct OpenParams {
   bool read_only = false;
   bool assume_unclean = false;
   DirtyTracking dirty_tracking = DirtyTracking::kExact;
-  std::string expected_identity;           // Empty: any.
-  Sectors expected_block_size;             // 0: any.
-  std::optional<Sectors> origin_size;      // Of the origin device or as the caller says; bounds oblocks.
-  std::optional<Sectors> fast_size;        // Of the fast device.
+  std::string expected_identity;       // Empty: any.
+  Sectors expected_block_size;         // 0: any.
+  std::optional<Sectors> origin_size;  // Of the origin device or as the caller says; bounds oblocks.
+  std::optional<Sectors> fast_size;    // Of the fast device.
   uint64_t block_cache_bytes = 64u << 20;
 };
 
@@ -62,9 +67,9 @@ struct OpenParams {
 struct LoadedMapping {
   Cblock cblock;
   Oblock oblock;
-  bool dirty;          // What must be assumed.
+  bool dirty;  // What must be assumed.
   bool dirty_stored;
-  uint32_t hint;       // 0 unless hint_valid.
+  uint32_t hint;  // 0 unless hint_valid.
   bool hint_valid;
 };
 
@@ -77,6 +82,9 @@ struct LookedUp {
   bool dirty_stored = false;
   uint32_t hint = 0;
 };
+
+// 1 to 15 printable characters.  Errors: kInvalidArgument (POLICY_INVALID).
+absl::Status CheckPolicyName(const std::string& name);
 
 class CacheMetadata {
  public:
@@ -198,7 +206,115 @@ class CacheMetadata {
   absl::Status LoadDiscards(const std::function<absl::Status(Dblock, bool)>& visit);
 
  private:
-  CacheMetadata(std::shared_ptr<BlockDevice> device, std::shared_ptr<CacheCounters> counters);
+  // Blocks that an operation had written in bulk, waiting to be put into arrays by its next round.
+  struct BulkPlan {
+    const BlockSet* owner = nullptr;
+    std::array<std::vector<BulkBlock>, kArrayKinds> fresh;
+    uint64_t discarded = 0;  // Bits set in the fresh discard bitset.
+  };
+  struct Geometry {  // What a resize makes.
+    uint32_t cache_blocks = 0;
+    DiscardGeometry discards;
+    bool rebuild_discards = false;
+    bool create_hints = false;  // An array of zeros in place of what is there.
+  };
+
+  CacheMetadata(std::shared_ptr<BlockDevice> device, std::shared_ptr<CacheCounters> counters)
+      : device_(std::move(device)), counters_(std::move(counters)) {}
+
+  // Opening (cache_open.cc, cache_load.cc, cache_adopt.cc).
+  absl::Status CheckOpen(const OpenParams& params) const;
+  absl::Status SetOrigin(const OpenParams& params);
+  absl::Status LoadState();
+  absl::Status LoadMappings();
+  absl::Status WalkMappings(OriginDuplicates& origins, bool first_pass);
+  absl::Status LoadMappingBlock(uint64_t block, std::span<const std::byte> bytes, OriginDuplicates& origins,
+                                bool first_pass);
+  absl::Status LoadDirtyBits();
+  absl::Status CountDiscards();
+  // Reads every block of an array; on a read-only open damaged ones are noted and passed over.
+  absl::Status WalkArray(ArrayKind kind,
+                         const std::function<absl::Status(uint64_t, std::span<const std::byte>)>& visit);
+  absl::Status NoteDamage(const absl::Status& status);
+  absl::Status BeginWriting(bool assume_unclean);
+  absl::Status Adopt();
+  absl::Status AdoptDirty(ArrayKind kind);
+  absl::Status RewriteDirty(ArrayKind kind, uint64_t begin, uint64_t end);
+  absl::Status DropStaleDiscards();
+
+  // Shared by operations.
+  absl::Status CheckWritable() const;
+  absl::Status CheckCblock(uint32_t cblock, uint64_t item) const;
+  absl::Status CheckOblock(uint64_t oblock, uint64_t item) const;
+  absl::Status CheckColumns(size_t items, size_t others, const char* what) const;
+  absl::Status CheckPairs(std::span<const uint32_t> cblocks, std::span<const uint64_t> oblocks, BlockSet& set);
+  bool ReadMapping(uint32_t cblock, BlockSet& set);
+  uint64_t MappingWord(uint32_t cblock) const { return store_->array(ArrayKind::kMappings).Word(cblock); }
+  std::optional<Cblock> FindOblock(Oblock oblock, BlockSet& set);
+  // Calls `visit(cblock, oblock)` for what is mapped in `range`; reads as little as it can.
+  absl::Status VisitMappedIn(OblockRange range, bool dirty_only, BlockSet& set,
+                             const std::function<absl::Status(uint32_t, Oblock)>& visit);
+  void SetWord(ArrayKind kind, uint64_t entry, uint64_t word);
+  void Applied(MutationOp op, uint64_t items);
+
+  // Dirty bits (cache_dirty.cc): the block that holds the bit, and the bit in memory and on disk.
+  bool NameDirtyChange(uint32_t cblock, BlockSet& set);
+  void StoreDirty(uint32_t cblock, bool dirty);
+  // Removing (cache_mappings.cc).
+  absl::Status CheckRemoval(uint32_t cblock, bool discard_dirty, uint64_t item, BlockSet& set);
+  absl::Status CollectRange(const dmcached::RemoveMappings& request, BlockSet& set);
+  void ApplyRemoval(std::span<const uint32_t> cblocks, std::span<const uint64_t> oblocks);
+
+  // Discards (cache_discards.cc).
+  uint64_t OblocksPerDblock() const;
+  uint64_t DblockOf(Oblock oblock) const { return oblock.value() / OblocksPerDblock(); }
+  bool NameDiscardOf(Oblock oblock, BlockSet& set);
+  void ClearDiscardOf(Oblock oblock);
+  absl::Status CheckDiscardRanges(std::span<const DblockRange> ranges) const;
+  void NameDiscardRanges(std::span<const DblockRange> ranges, bool set_bits, BlockSet& set);
+  void WriteDiscardRanges(std::span<const DblockRange> ranges, bool set_bits);
+  absl::Status CheckNoDirtyUnder(std::span<const DblockRange> ranges, BlockSet& set);
+  bool DiscardBit(uint64_t dblock) const;
+
+  // Resizing and hints (cache_resize.cc, cache_hints.cc).
+  absl::Status CheckShrink(uint32_t cache_blocks) const;
+  absl::Status CheckOriginShrink(Sectors origin_size, BlockSet& set);
+  absl::Status Reshape(const Geometry& geometry, BlockSet& set);
+  void NameReshape(const Geometry& geometry, BlockSet& set);
+  absl::Status PlanBulk(const Geometry& geometry, BlockSet& set);
+  void PlanGrowth(ArrayKind kind, uint64_t old_entries, uint64_t entries, BulkPlan& plan);
+  void PlanDiscards(const DiscardGeometry& geometry, BulkPlan& plan);
+  uint64_t FreshBlocks(const Geometry& geometry) const;
+  uint64_t FreshNodes(const Geometry& geometry) const;
+  void ApplyReshape(const Geometry& geometry, BulkPlan plan);
+  void ResizeOne(ArrayKind kind, uint64_t entries, const std::vector<BulkBlock>& fresh);
+  void ClearTail(uint64_t kept_bits);
+  void AbandonBulk(const BlockSet* unless);
+  bool has_hints() const { return store_->has_array(ArrayKind::kHints); }
+
+  std::shared_ptr<BlockDevice> device_;
+  std::shared_ptr<CacheCounters> counters_;
+  std::unique_ptr<Store> store_;
+  Superblock superblock_;
+  DirtyTracking dirty_tracking_ = DirtyTracking::kExact;
+  bool read_only_ = false;
+  bool clean_when_opened_ = true;
+  bool assume_all_dirty_ = false;
+  bool adopted_ = false;
+  bool adopting_ = false;          // Between the commits of an adoption: CLEAN_SHUTDOWN stays clear.
+  bool damaged_mappings_ = false;  // Read-only open: some mapping block cannot be read.
+  bool changed_ = false;
+  bool clean_committing_ = false;
+  Sectors origin_size_;
+  Sectors fast_size_;
+  uint64_t oblock_end_ = kMaxOblocks;
+  uint64_t discarded_ = 0;  // Bits set.
+  BlockStates states_;
+  OriginIndex origin_index_;
+  DuplicateFinder duplicates_;
+  std::optional<BulkPlan> bulk_;
+  std::vector<uint32_t> range_cblocks_;  // Of a removal by range, kept between its rounds.
+  std::vector<uint64_t> range_oblocks_;
 };
 
 }  // namespace dmcached

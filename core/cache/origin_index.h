@@ -1,8 +1,8 @@
 // Finds the cblock of an oblock: an open-addressing table of 4-byte cblocks and 1-byte tags.
 //
 // The oblocks themselves stay in the mapping array; a tag that matches is confirmed there.  Slots come in buckets of 16
-// with a count of how many entries had to go past the bucket, so that removing needs no tombstones and a look-up ends at
-// the first bucket that nothing went past.  Sized for a load of 0.75: 6.75 bytes per cache block.
+// with a count of how many entries had to go past the bucket, so that removing needs no tombstones and a look-up ends
+// at the first bucket that nothing went past.  Sized for a load of 0.75: 6.75 bytes per cache block.
 #ifndef DMCACHED_CORE_CACHE_ORIGIN_INDEX_H_
 #define DMCACHED_CORE_CACHE_ORIGIN_INDEX_H_
 

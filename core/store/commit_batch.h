@@ -53,8 +53,8 @@ class CommitBatch {
 
   uint64_t transaction_ = 0;
   Superblock superblock_;
-  std::vector<PendingWrite> writes_;      // But block 0.
-  std::vector<AlignedBuffer> buffers_;    // Index nodes, bitmaps, index block.
+  std::vector<PendingWrite> writes_;    // But block 0.
+  std::vector<AlignedBuffer> buffers_;  // Index nodes, bitmaps, index block.
   std::vector<Relocation> relocations_;
   std::vector<std::pair<ArrayKind, std::vector<uint32_t>>> directories_;  // Of arrays that were rebuilt.
   bool superblock_started_ = false;

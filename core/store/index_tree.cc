@@ -121,8 +121,8 @@ absl::StatusOr<IndexTree> IndexTree::Load(BlockDevice& device, MetadataBlock roo
         if (!leaves) {
           level_locations.push_back(MetadataBlock(node.values[i]));
         } else if (node.keys[i] != locations.size()) {
-          return Damaged(node.location, absl::StrCat("array block ", locations.size(), " is missing, found key ",
-                                                     node.keys[i]));
+          return Damaged(node.location,
+                         absl::StrCat("array block ", locations.size(), " is missing, found key ", node.keys[i]));
         } else {
           locations.push_back(static_cast<uint32_t>(node.values[i]));
         }

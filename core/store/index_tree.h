@@ -48,7 +48,7 @@ class IndexTree {  // Not thread-safe.
 
  private:
   struct Node {
-    MetadataBlock location;  // 0: never written.
+    MetadataBlock location;    // 0: never written.
     uint64_t first_child = 0;  // In the level below; for a leaf, the first array block.
     uint64_t children = 0;
     uint64_t first_key = 0;

@@ -29,9 +29,9 @@ absl::Status CheckArrayHeader(MetadataBlock location, uint32_t value_size, uint6
     return absl::OkStatus();
   }
   return MakeError(Reason::kMetadataCorrupt,
-                   absl::StrCat("array block ", location.value(), ": value size ", header.value_size.load(), ", ", found,
-                                " of at most ", header.max_entries.load(), " entries; expected value size ", value_size,
-                                ", at least ", entries, " of ", max_entries));
+                   absl::StrCat("array block ", location.value(), ": value size ", header.value_size.load(), ", ",
+                                found, " of at most ", header.max_entries.load(), " entries; expected value size ",
+                                value_size, ", at least ", entries, " of ", max_entries));
 }
 
 void InitArrayBlock(uint32_t value_size, uint32_t entries, std::span<std::byte> block) {

@@ -58,8 +58,7 @@ SpaceMap SpaceMap::Create(uint64_t blocks) {
 }
 
 absl::StatusOr<SpaceMap> SpaceMap::Load(BlockDevice& device, const SpaceMapRoot& root, absl::Status& damage) {
-  if (root.blocks == 0 || root.blocks > kMaxMetadataBlocks ||
-      root.blocks > device.size_bytes() / kMetadataBlockBytes) {
+  if (root.blocks == 0 || root.blocks > kMaxMetadataBlocks || root.blocks > device.size_bytes() / kMetadataBlockBytes) {
     return Damaged(absl::StrCat("space map: it manages ", root.blocks, " blocks, the device has ",
                                 device.size_bytes() / kMetadataBlockBytes));
   }
@@ -274,10 +273,8 @@ void SpaceMap::PackIndex(std::span<std::byte> block) const {
 }
 
 SpaceMapRoot SpaceMap::root() const {
-  return {.blocks = blocks_,
-          .allocated = blocks_ - free_,
-          .index_block = index_block_,
-          .ref_count_root = ref_count_root_};
+  return {
+      .blocks = blocks_, .allocated = blocks_ - free_, .index_block = index_block_, .ref_count_root = ref_count_root_};
 }
 
 }  // namespace dmcached

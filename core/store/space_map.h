@@ -1,8 +1,8 @@
 // Which metadata blocks are in use, one bit each, held whole in memory (at most 4161600 blocks, 520 KiB).
 //
-// There is a used-bitmap for the running, the committing and the durable state; snapshots bring their own.  Invariant: a
-// block is allocatable only if it is unused in all of them.  There are no free lists.
-// Source: on-disk form, core/format/README.md; why there is no recursion, core/README.md section 2.
+// There is a used-bitmap for the running, the committing and the durable state; snapshots bring their own.  Invariant:
+// a block is allocatable only if it is unused in all of them.  There are no free lists. Source: on-disk form,
+// core/format/README.md; why there is no recursion, core/README.md section 2.
 #ifndef DMCACHED_CORE_STORE_SPACE_MAP_H_
 #define DMCACHED_CORE_STORE_SPACE_MAP_H_
 

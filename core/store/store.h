@@ -59,6 +59,8 @@ class Store {
   std::span<std::byte> Writable(ArrayKind kind, uint64_t index);
   // A fresh location for a block that BulkWriter writes.
   MetadataBlock AllocateBulk();
+  // Gives such a location back that no array refers to.
+  void ReleaseBulk(MetadataBlock location) { space_map_.Release(location); }
   // Puts a bulk-written block in place of block `index`, and frees the old one.
   void ReplaceBlock(ArrayKind kind, uint64_t index, MetadataBlock location);
   // The array holds `entries` entries from now on: blocks beyond are freed, `fresh` (bulk-written, in order) are
@@ -134,10 +136,10 @@ class Store {
   std::vector<uint64_t> claimed_;  // While loading: blocks reached so far.
 
   std::vector<Frame*> running_frames_;
-  std::vector<Frame*> frozen_frames_;                          // Of the commit in flight.
-  std::vector<CommitBatch::Relocation> relocations_;           // Of the running transaction.
-  std::array<bool, kArrayKinds> rebuilt_{};                    // In the running transaction.
-  bool changed_blocks_ = false;                                // Anything but the superblock.
+  std::vector<Frame*> frozen_frames_;                 // Of the commit in flight.
+  std::vector<CommitBatch::Relocation> relocations_;  // Of the running transaction.
+  std::array<bool, kArrayKinds> rebuilt_{};           // In the running transaction.
+  bool changed_blocks_ = false;                       // Anything but the superblock.
   bool commit_in_flight_ = false;
   uint64_t transaction_ = 1;
   uint64_t durable_transaction_ = 0;

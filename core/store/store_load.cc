@@ -29,8 +29,8 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Load(std::shared_ptr<BlockDevice> 
 
 absl::Status Store::Claim(MetadataBlock block, const char* what) {
   if (block.value() >= space_map_.blocks()) {
-    return MakeError(Reason::kMetadataCorrupt, absl::StrCat(what, ": refers to block ", block.value(), " of ",
-                                                            space_map_.blocks()));
+    return MakeError(Reason::kMetadataCorrupt,
+                     absl::StrCat(what, ": refers to block ", block.value(), " of ", space_map_.blocks()));
   }
   uint64_t& word = claimed_[block.value() / 64];
   const uint64_t bit = uint64_t{1} << (block.value() % 64);

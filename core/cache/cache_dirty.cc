@@ -1,0 +1,68 @@
+// CacheMetadata: dirty marks.  Version 1 keeps them as a flag of the mapping word, version 2 as a bitset.
+#include "absl/strings/str_cat.h"
+#include "core/base/status.h"
+#include "core/cache/cache_metadata.h"
+#include "core/format/layout.h"
+
+namespace dmcached {
+
+bool CacheMetadata::NameDirtyChange(uint32_t cblock, BlockSet& set) {
+  if (superblock_.version == 1) {
+    return set.Change(store_->array(ArrayKind::kMappings), cblock / kArrayWordsPerBlock);
+  }
+  return set.Change(store_->array(ArrayKind::kDirty), cblock / kBitsPerWord / kArrayWordsPerBlock);
+}
+
+void CacheMetadata::StoreDirty(uint32_t cblock, bool dirty) {
+  if (states_.dirty_bit(cblock) == dirty) return;
+  states_.SetDirtyBit(cblock, dirty);
+  if (superblock_.version == 1) {
+    const uint64_t word = MappingWord(cblock);
+    SetWord(ArrayKind::kMappings, cblock, dirty ? word | kMappingFlagDirty : word & ~kMappingFlagDirty);
+    return;
+  }
+  const uint32_t entry = cblock / kBitsPerWord;
+  const uint64_t bit = uint64_t{1} << (cblock % kBitsPerWord);
+  const uint64_t word = store_->array(ArrayKind::kDirty).Word(entry);
+  SetWord(ArrayKind::kDirty, entry, dirty ? word | bit : word & ~bit);
+}
+
+absl::Status CacheMetadata::MarkDirty(const dmcached::MarkDirty& request, BlockSet& set) {
+  DMCACHED_RETURN_IF_ERROR(CheckWritable());
+  DMCACHED_RETURN_IF_ERROR(CheckColumns(request.cblocks.size(), request.cblocks.size(), "cblocks"));
+  for (size_t i = 0; i < request.cblocks.size(); ++i) {
+    const uint32_t cblock = request.cblocks[i];
+    DMCACHED_RETURN_IF_ERROR(CheckCblock(cblock, i));
+    if (!states_.mapped(cblock)) {
+      return MakeItemError(Reason::kNotMapped, i, absl::StrCat("item ", i, ": cblock ", cblock, " is not mapped"));
+    }
+    if (!states_.dirty_bit(cblock)) NameDirtyChange(cblock, set);
+    if (discarded_ > 0 && ReadMapping(cblock, set)) {
+      NameDiscardOf(Oblock(MappingWord(cblock) >> kMappingFlagBits), set);
+    }
+  }
+  if (!set.complete()) return absl::OkStatus();
+  DMCACHED_RETURN_IF_ERROR(store_->CheckSpace(set.copies()));
+  for (const uint32_t cblock : request.cblocks) {
+    if (discarded_ > 0) ClearDiscardOf(Oblock(MappingWord(cblock) >> kMappingFlagBits));
+    StoreDirty(cblock, true);
+  }
+  Applied(MutationOp::kMarkDirty, request.cblocks.size());
+  return absl::OkStatus();
+}
+
+absl::Status CacheMetadata::ClearDirty(const dmcached::ClearDirty& request, BlockSet& set) {
+  DMCACHED_RETURN_IF_ERROR(CheckWritable());
+  DMCACHED_RETURN_IF_ERROR(CheckColumns(request.cblocks.size(), request.oblocks.size(), "oblocks"));
+  DMCACHED_RETURN_IF_ERROR(CheckPairs(request.cblocks, request.oblocks, set));
+  for (const uint32_t cblock : request.cblocks) {
+    if (states_.dirty_bit(cblock)) NameDirtyChange(cblock, set);
+  }
+  if (!set.complete()) return absl::OkStatus();
+  DMCACHED_RETURN_IF_ERROR(store_->CheckSpace(set.copies()));
+  for (const uint32_t cblock : request.cblocks) StoreDirty(cblock, false);
+  Applied(MutationOp::kClearDirty, request.cblocks.size());
+  return absl::OkStatus();
+}
+
+}  // namespace dmcached

@@ -1,0 +1,130 @@
+// CacheMetadata: what is held in memory of the arrays, read once at open.
+#include <bit>
+
+#include "absl/strings/str_cat.h"
+#include "core/base/status.h"
+#include "core/cache/cache_metadata.h"
+#include "core/format/layout.h"
+#include "core/store/block_reader.h"
+
+namespace dmcached {
+namespace {
+
+uint64_t WordAt(std::span<const std::byte> block, uint64_t i) {
+  return LoadLe<uint64_t>(block.data() + sizeof(DiskArrayBlockHeader) + i * sizeof(uint64_t));
+}
+
+}  // namespace
+
+absl::Status CacheMetadata::NoteDamage(const absl::Status& status) {
+  if (!read_only_ || !HasReason(status, Reason::kMetadataCorrupt)) return status;
+  damaged_mappings_ = true;
+  return absl::OkStatus();
+}
+
+absl::Status CacheMetadata::WalkArray(ArrayKind kind,
+                                      const std::function<absl::Status(uint64_t, std::span<const std::byte>)>& visit) {
+  const PackedArray& array = store_->array(kind);
+  std::vector<uint32_t> locations;
+  for (uint64_t i = 0; i < array.blocks(); ++i) locations.push_back(array.slots()[i].location);
+  uint64_t done = 0;
+  while (done < locations.size()) {
+    const uint64_t first = done;
+    auto check = [&](size_t i, std::span<const std::byte> block) -> absl::Status {
+      const uint64_t index = first + i;
+      DMCACHED_RETURN_IF_ERROR(
+          CheckArrayHeader(MetadataBlock(locations[index]), array.value_size(), array.EntriesIn(index), block));
+      DMCACHED_RETURN_IF_ERROR(visit(index, block));
+      ++done;
+      return absl::OkStatus();
+    };
+    const absl::Status walked = ReadArrayBlocks(*device_, std::span(locations).subspan(first), check);
+    if (walked.ok()) break;
+    DMCACHED_RETURN_IF_ERROR(NoteDamage(WithContext(walked, ArrayKindName(kind))));
+    ++done;  // Past the damaged one.
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CacheMetadata::LoadState() {
+  states_.Resize(superblock_.cache_blocks);
+  origin_index_.Grow(superblock_.cache_blocks);
+  DMCACHED_RETURN_IF_ERROR(LoadMappings());
+  if (superblock_.version == 2) {
+    DMCACHED_RETURN_IF_ERROR(LoadDirtyBits());
+  }
+  return CountDiscards();
+}
+
+absl::Status CacheMetadata::LoadMappings() {
+  OriginDuplicates origins(oblock_end_, superblock_.cache_blocks);
+  for (uint64_t pass = 0; pass < origins.passes(); ++pass) {
+    DMCACHED_RETURN_IF_ERROR(WalkArray(ArrayKind::kMappings, [&](uint64_t block, std::span<const std::byte> bytes) {
+      return LoadMappingBlock(block, bytes, origins, pass == 0);
+    }));
+    origins.EndPass();
+  }
+  if (!origins.duplicate().has_value()) return absl::OkStatus();
+  return NoteDamage(
+      MakeError(Reason::kMetadataCorrupt,
+                absl::StrCat("mapping array: oblock ", origins.duplicate()->value(), " is mapped twice")));
+}
+
+absl::Status CacheMetadata::LoadMappingBlock(uint64_t block, std::span<const std::byte> bytes,
+                                             OriginDuplicates& origins, bool first_pass) {
+  const uint64_t known_flags = superblock_.version == 1 ? kMappingFlagValid | kMappingFlagDirty : kMappingFlagValid;
+  const uint64_t first = block * kArrayWordsPerBlock;
+  const uint64_t entries = store_->array(ArrayKind::kMappings).EntriesIn(block);
+  for (uint64_t i = 0; i < entries; ++i) {
+    const uint64_t word = WordAt(bytes, i);
+    if (word == 0) continue;
+    const auto cblock = static_cast<uint32_t>(first + i);
+    const Oblock oblock(word >> kMappingFlagBits);
+    if ((word & kMappingFlagMask & ~known_flags) != 0 || (word & kMappingFlagValid) == 0) {
+      DMCACHED_RETURN_IF_ERROR(NoteDamage(
+          MakeError(Reason::kMetadataCorrupt, absl::StrCat("mapping array: cblock ", cblock, " has the flags ",
+                                                           word & kMappingFlagMask, " and oblock ", oblock.value()))));
+      continue;
+    }
+    if (oblock.value() >= oblock_end_) {
+      const Reason reason = origin_size_.value() != 0 ? Reason::kGeometryMismatch : Reason::kMetadataCorrupt;
+      DMCACHED_RETURN_IF_ERROR(
+          NoteDamage(MakeError(reason, absl::StrCat("cblock ", cblock, " maps oblock ", oblock.value(),
+                                                    ", the origin has ", oblock_end_, " blocks"))));
+      continue;
+    }
+    origins.Add(oblock);
+    if (!first_pass) continue;
+    if (superblock_.version == 1) states_.SetDirtyBit(cblock, (word & kMappingFlagDirty) != 0);
+    states_.SetMapped(cblock);
+    origin_index_.Insert(oblock, Cblock(cblock));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CacheMetadata::LoadDirtyBits() {
+  return WalkArray(ArrayKind::kDirty, [&](uint64_t block, std::span<const std::byte> bytes) {
+    const uint64_t first = block * kArrayWordsPerBlock;
+    const uint64_t entries = store_->array(ArrayKind::kDirty).EntriesIn(block);
+    for (uint64_t i = 0; i < entries; ++i) states_.LoadDirtyWord(static_cast<uint32_t>(first + i), WordAt(bytes, i));
+    return absl::OkStatus();
+  });
+}
+
+absl::Status CacheMetadata::CountDiscards() {
+  return WalkArray(ArrayKind::kDiscards, [&](uint64_t block, std::span<const std::byte> bytes) {
+    const uint64_t first = block * kArrayWordsPerBlock;
+    const uint64_t entries = store_->array(ArrayKind::kDiscards).EntriesIn(block);
+    for (uint64_t i = 0; i < entries; ++i) {
+      uint64_t word = WordAt(bytes, i);
+      const uint64_t bit = (first + i) * kBitsPerWord;
+      if (bit + kBitsPerWord > superblock_.discard_blocks) {
+        word &= (uint64_t{1} << (superblock_.discard_blocks - bit)) - 1;  // Bits past the end mean nothing.
+      }
+      discarded_ += static_cast<uint64_t>(std::popcount(word));
+    }
+    return absl::OkStatus();
+  });
+}
+
+}  // namespace dmcached

@@ -1,0 +1,169 @@
+// CacheMetadata: inserting, removing and looking up mappings.
+#include "absl/strings/str_cat.h"
+#include "core/base/status.h"
+#include "core/cache/cache_metadata.h"
+#include "core/format/layout.h"
+
+namespace dmcached {
+
+absl::Status CacheMetadata::InsertMappings(const dmcached::InsertMappings& request, BlockSet& set) {
+  DMCACHED_RETURN_IF_ERROR(CheckWritable());
+  DMCACHED_RETURN_IF_ERROR(CheckColumns(request.cblocks.size(), request.oblocks.size(), "oblocks"));
+  if (!request.dirty.empty()) {
+    DMCACHED_RETURN_IF_ERROR(CheckColumns(request.cblocks.size(), request.dirty.size(), "dirty bits"));
+  }
+  if (const auto i = duplicates_.Find(request.cblocks); i.has_value()) {
+    return MakeItemError(Reason::kInvalidRequest, *i,
+                         absl::StrCat("item ", *i, ": cblock ", request.cblocks[*i], " is twice in the request"));
+  }
+  if (const auto i = duplicates_.Find(request.oblocks); i.has_value()) {
+    return MakeItemError(Reason::kInvalidRequest, *i,
+                         absl::StrCat("item ", *i, ": oblock ", request.oblocks[*i], " is twice in the request"));
+  }
+  for (size_t i = 0; i < request.cblocks.size(); ++i) {
+    const uint32_t cblock = request.cblocks[i];
+    const Oblock oblock(request.oblocks[i]);
+    DMCACHED_RETURN_IF_ERROR(CheckCblock(cblock, i));
+    DMCACHED_RETURN_IF_ERROR(CheckOblock(oblock.value(), i));
+    if (!states_.IsFree(Cblock(cblock))) {
+      const char* why = states_.mapped(cblock) ? " is mapped" : " was removed, and that is not durable yet";
+      return MakeItemError(Reason::kCblockInUse, i, absl::StrCat("item ", i, ": cblock ", cblock, why));
+    }
+    if (const std::optional<Cblock> other = FindOblock(oblock, set); other.has_value()) {
+      return MakeItemError(
+          Reason::kOblockAlreadyMapped, i,
+          absl::StrCat("item ", i, ": oblock ", oblock.value(), " is mapped to cblock ", other->value()));
+    }
+    set.Change(store_->array(ArrayKind::kMappings), cblock / kArrayWordsPerBlock);
+    const bool dirty = !request.dirty.empty() && request.dirty[i];
+    if (states_.dirty_bit(cblock) != dirty) NameDirtyChange(cblock, set);
+    NameDiscardOf(oblock, set);
+  }
+  if (!set.complete()) return absl::OkStatus();
+  DMCACHED_RETURN_IF_ERROR(store_->CheckSpace(set.copies()));
+  for (size_t i = 0; i < request.cblocks.size(); ++i) {
+    const uint32_t cblock = request.cblocks[i];
+    const Oblock oblock(request.oblocks[i]);
+    SetWord(ArrayKind::kMappings, cblock, (oblock.value() << kMappingFlagBits) | kMappingFlagValid);
+    states_.SetMapped(cblock);
+    StoreDirty(cblock, !request.dirty.empty() && request.dirty[i]);
+    origin_index_.Insert(oblock, Cblock(cblock));
+    ClearDiscardOf(oblock);
+  }
+  Applied(MutationOp::kInsert, request.cblocks.size());
+  return absl::OkStatus();
+}
+
+absl::Status CacheMetadata::CheckRemoval(uint32_t cblock, bool discard_dirty, uint64_t item, BlockSet& set) {
+  if (states_.dirty(cblock) && !discard_dirty) {
+    return MakeItemError(Reason::kMappingDirty, item,
+                         absl::StrCat("item ", item, ": cblock ", cblock, " is dirty; its data would be lost"));
+  }
+  set.Change(store_->array(ArrayKind::kMappings), cblock / kArrayWordsPerBlock);
+  if (states_.dirty_bit(cblock)) NameDirtyChange(cblock, set);
+  return absl::OkStatus();
+}
+
+absl::Status CacheMetadata::CollectRange(const dmcached::RemoveMappings& request, BlockSet& set) {
+  if (!request.cblocks.empty() || !request.oblocks.empty()) {
+    return MakeError(Reason::kInvalidRequest, "give pairs or a range of oblocks, not both");
+  }
+  if (request.oblock_range->end < request.oblock_range->begin) {
+    return MakeError(Reason::kInvalidRequest, "the range of oblocks ends before it begins");
+  }
+  range_cblocks_.clear();
+  range_oblocks_.clear();
+  return VisitMappedIn(*request.oblock_range, false, set, [&](uint32_t cblock, Oblock oblock) -> absl::Status {
+    if (range_cblocks_.size() == kMaxItemsPerRequest) {
+      return MakeError(Reason::kTooManyItems, absl::StrCat("more than ", kMaxItemsPerRequest,
+                                                           " mappings lie in the range; remove it in parts"));
+    }
+    DMCACHED_RETURN_IF_ERROR(CheckRemoval(cblock, request.discard_dirty, range_cblocks_.size(), set));
+    range_cblocks_.push_back(cblock);
+    range_oblocks_.push_back(oblock.value());
+    return absl::OkStatus();
+  });
+}
+
+absl::StatusOr<uint32_t> CacheMetadata::RemoveMappings(const dmcached::RemoveMappings& request, BlockSet& set) {
+  DMCACHED_RETURN_IF_ERROR(CheckWritable());
+  std::span<const uint32_t> cblocks = request.cblocks;
+  std::span<const uint64_t> oblocks = request.oblocks;
+  if (request.oblock_range.has_value()) {
+    DMCACHED_RETURN_IF_ERROR(CollectRange(request, set));
+    cblocks = range_cblocks_;
+    oblocks = range_oblocks_;
+  } else {
+    DMCACHED_RETURN_IF_ERROR(CheckColumns(cblocks.size(), oblocks.size(), "oblocks"));
+    if (const auto i = duplicates_.Find(cblocks); i.has_value()) {
+      return MakeItemError(Reason::kInvalidRequest, *i,
+                           absl::StrCat("item ", *i, ": cblock ", cblocks[*i], " is twice in the request"));
+    }
+    DMCACHED_RETURN_IF_ERROR(CheckPairs(cblocks, oblocks, set));
+    for (size_t i = 0; i < cblocks.size(); ++i) {
+      DMCACHED_RETURN_IF_ERROR(CheckRemoval(cblocks[i], request.discard_dirty, i, set));
+    }
+  }
+  if (!set.complete()) return 0;
+  DMCACHED_RETURN_IF_ERROR(store_->CheckSpace(set.copies()));
+  ApplyRemoval(cblocks, oblocks);
+  return static_cast<uint32_t>(cblocks.size());
+}
+
+void CacheMetadata::ApplyRemoval(std::span<const uint32_t> cblocks, std::span<const uint64_t> oblocks) {
+  for (size_t i = 0; i < cblocks.size(); ++i) {
+    StoreDirty(cblocks[i], false);
+    SetWord(ArrayKind::kMappings, cblocks[i], 0);
+    states_.Remove(cblocks[i]);
+    origin_index_.Erase(Oblock(oblocks[i]), Cblock(cblocks[i]));
+  }
+  if (!cblocks.empty()) Applied(MutationOp::kRemove, cblocks.size());
+}
+
+absl::Status CacheMetadata::LookupCblocks(std::span<const uint32_t> cblocks, BlockSet& set,
+                                          std::vector<LookedUp>& out) {
+  out.clear();
+  const bool with_hints = hints_valid();
+  for (size_t i = 0; i < cblocks.size(); ++i) {
+    const uint32_t cblock = cblocks[i];
+    DMCACHED_RETURN_IF_ERROR(CheckCblock(cblock, i));
+    LookedUp& found = out.emplace_back();
+    found.cblock = Cblock(cblock);
+    // Where blocks are damaged, "not mapped" must be read from a sound one.
+    if (damaged_mappings_) ReadMapping(cblock, set);
+    if (!states_.mapped(cblock) || !ReadMapping(cblock, set)) continue;
+    found.mapped = true;
+    found.oblock = Oblock(MappingWord(cblock) >> kMappingFlagBits);
+    found.dirty_stored = states_.dirty_bit(cblock);
+    found.dirty = assume_all_dirty_ || found.dirty_stored;
+    if (!with_hints || cblock >= store_->array(ArrayKind::kHints).entries()) continue;
+    PackedArray& hints = store_->array(ArrayKind::kHints);
+    if (set.Read(hints, cblock / kHintsPerBlock)) found.hint = hints.Hint(cblock);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CacheMetadata::LookupOblocks(std::span<const uint64_t> oblocks, BlockSet& set,
+                                          std::vector<LookedUp>& out) {
+  out.clear();
+  std::vector<LookedUp> one;
+  for (size_t i = 0; i < oblocks.size(); ++i) {
+    DMCACHED_RETURN_IF_ERROR(CheckOblock(oblocks[i], i));
+    const std::optional<Cblock> cblock = FindOblock(Oblock(oblocks[i]), set);
+    if (cblock.has_value()) {
+      const uint32_t number = cblock->value();
+      DMCACHED_RETURN_IF_ERROR(LookupCblocks({&number, 1}, set, one));
+      out.push_back(one.front());
+      continue;
+    }
+    if (damaged_mappings_) {
+      return MakeItemError(Reason::kMetadataCorrupt, i,
+                           absl::StrCat("item ", i, ": oblock ", oblocks[i],
+                                        " was not found, but parts of the mapping array cannot be read"));
+    }
+    out.push_back({.mapped = false, .cblock = Cblock(0), .oblock = Oblock(oblocks[i])});
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace dmcached

@@ -1,0 +1,64 @@
+// Finds an oblock that is mapped twice while the mapping array is read at open, in at most 64 MiB.
+//
+// Where the origin's range fits, one bit per oblock; else the oblocks themselves are collected and sorted, in as many
+// passes over the array as that takes.
+#ifndef DMCACHED_CORE_CACHE_ORIGIN_DUPLICATES_H_
+#define DMCACHED_CORE_CACHE_ORIGIN_DUPLICATES_H_
+
+#include <algorithm>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "core/base/ids.h"
+
+namespace dmcached {
+
+class OriginDuplicates {  // Not thread-safe.
+ public:
+  // `oblock_end`: every oblock is below it; `mappings`: at most so many.
+  OriginDuplicates(uint64_t oblock_end, uint64_t mappings, uint64_t budget_bytes = kBudgetBytes) {
+    if (oblock_end <= budget_bytes * 8) {
+      seen_.resize(CeilDiv(oblock_end, 64));
+    } else {
+      passes_ = std::max<uint64_t>(1, CeilDiv(mappings * sizeof(uint64_t), budget_bytes));
+    }
+  }
+
+  // How often every oblock must be added, with EndPass after each round.
+  uint64_t passes() const { return passes_; }
+
+  void Add(Oblock oblock) {
+    if (!seen_.empty()) {
+      uint64_t& word = seen_[oblock.value() / 64];
+      const uint64_t bit = uint64_t{1} << (oblock.value() % 64);
+      if ((word & bit) != 0) duplicate_ = oblock;
+      word |= bit;
+    } else if (oblock.value() % passes_ == pass_) {
+      collected_.push_back(oblock.value());
+    }
+  }
+
+  void EndPass() {
+    std::sort(collected_.begin(), collected_.end());
+    const auto twice = std::adjacent_find(collected_.begin(), collected_.end());
+    if (twice != collected_.end()) duplicate_ = Oblock(*twice);
+    collected_.clear();
+    ++pass_;
+  }
+
+  const std::optional<Oblock>& duplicate() const { return duplicate_; }
+
+ private:
+  static constexpr uint64_t kBudgetBytes = 64u << 20;
+
+  uint64_t passes_ = 1;
+  uint64_t pass_ = 0;
+  std::vector<uint64_t> seen_;
+  std::vector<uint64_t> collected_;
+  std::optional<Oblock> duplicate_;
+};
+
+}  // namespace dmcached
+
+#endif  // DMCACHED_CORE_CACHE_ORIGIN_DUPLICATES_H_
