@@ -1,0 +1,79 @@
+#include "client/cli/app.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "client/cli/command.h"
+#include "client/cli/commands.h"
+#include "client/cli/report.h"
+
+namespace dmcached::cli {
+namespace {
+
+// The innermost command of the command line.
+const CLI::App& Chosen(const CLI::App& app) {
+  const std::vector<CLI::App*> chosen = app.get_subcommands();
+  return chosen.empty() ? app : Chosen(*chosen.front());
+}
+
+std::string FullName(const CLI::App& app) {
+  return app.get_parent() == nullptr ? "dmcachectl" : FullName(*app.get_parent()) + " " + app.get_name();
+}
+
+std::string CommandNames(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
+    names.push_back(command->get_name());
+  }
+  return absl::StrJoin(names, ", ");
+}
+
+// CLI11's message as a sentence that says what would be right.
+absl::Status Explain(const CLI::App& app, const CLI::ParseError& error) {
+  const CLI::App& chosen = Chosen(app);
+  const std::string name = FullName(chosen);
+  const bool group = chosen.get_require_subcommand_min() > 0;
+  if (!group) return UsageError(absl::StrCat(error.what(), "; see ", name, " --help"));
+  const std::vector<std::string> rest = chosen.remaining();
+  if (rest.empty()) return UsageError(absl::StrCat(name, " needs a command: ", CommandNames(chosen)));
+  const bool option = rest.front().front() == '-';
+  return UsageError(absl::StrCat("\"", rest.front(), option ? "\" is no option of " : "\" is no command of ", name,
+                                 "; ", option ? "its commands are: " : "there are: ", CommandNames(chosen)));
+}
+
+}  // namespace
+
+int Run(const std::vector<std::string>& arguments, std::istream& in, std::ostream& out, std::ostream& err) {
+  Session session(in, out, err);
+  CLI::App app("dmcachectl manages dm-cache metadata through a dmcached daemon.", "dmcachectl");
+  app.footer(
+      "Example:\n  dmcachectl cache list\nExit codes: 0 done, 1 failed, 2 wrong usage, 3 no answer from the service.");
+  app.set_version_flag("--version", "dmcachectl " DMCACHED_VERSION);
+  app.require_subcommand(1);
+  AddCommonOptions(app, session);
+  AddServerCommands(app, session);
+  AddCacheCommands(app, session);
+  AddMappingCommands(app, session);
+  AddDiscardCommands(app, session);
+  AddHintCommands(app, session);
+  AddStatsCommands(app, session);
+  try {
+    // CLI11 takes the arguments from the back.
+    app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
+  } catch (const CLI::Success& success) {  // --help and --version.
+    app.exit(success, out, err);
+    return kExitOk;
+  } catch (const CLI::ParseError& error) {
+    // A failed parse may have stopped before it came to --json.
+    session.json = session.json || std::find(arguments.begin(), arguments.end(), "--json") != arguments.end();
+    return ReportError(session, Explain(app, error));
+  }
+  const absl::Status status = session.action(session);
+  out.flush();
+  if (!status.ok()) return ReportError(session, status);
+  if (!out) return ReportError(session, absl::UnknownError("the output cannot be written"));
+  return session.exit_code;
+}
+
+}  // namespace dmcached::cli

@@ -1,0 +1,119 @@
+#include "client/src/connection.h"
+
+#include <grpcpp/create_channel.h>
+#include <grpcpp/security/credentials.h>
+#include <grpcpp/support/channel_arguments.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "client/src/status_internal.h"
+#include "dmcached/status.h"
+
+namespace dmcached::client {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using std::chrono::milliseconds;
+
+constexpr milliseconds kLongestPause{2000};
+constexpr int kMaxReceiveBytes = 16 << 20;
+
+std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address) {
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(kMaxReceiveBytes);
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 100);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2000);
+  // A dead peer is noticed while calls without a deadline wait; not below the 5 minutes that every server permits.
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 301000);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 20000);
+  // Clients with the same address must not share a connection that another one has seen fail.
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+}
+
+// Why a unix socket cannot be reached; gRPC does not say.
+std::string ConnectMessage(const std::string& address) {
+  std::string message = absl::StrCat("cannot connect to ", address);
+  if (absl::StartsWith(address, "unix:")) {
+    std::string path = address.substr(5);
+    if (absl::StartsWith(path, "//")) path.erase(0, 2);
+    if (::access(path.c_str(), W_OK) != 0) absl::StrAppend(&message, ": ", std::strerror(errno));
+  }
+  return message;
+}
+
+bool NoAnswer(const absl::Status& status) {
+  return ReasonOf(status).empty() && (absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status));
+}
+
+// The service refused this copy without looking at it, so it says nothing about an earlier one.
+bool SettlesNothing(const std::string& reason) {
+  return reason == "OVERLOADED" || reason == "SHUTTING_DOWN" || reason == "INCARNATION_CHANGED" ||
+         reason == "CACHE_NOT_OPEN" || reason == "CACHE_FAILED";
+}
+
+bool MayPass(const absl::Status& status) {
+  const std::string reason = ReasonOf(status);
+  return NoAnswer(status) || reason == "OVERLOADED" || reason == "SHUTTING_DOWN";
+}
+
+}  // namespace
+
+Connection::Connection(ClientOptions options) : options_(std::move(options)), channel_(MakeChannel(options_.address)) {}
+
+absl::Status Connection::Connect() const {
+  const auto deadline = std::chrono::system_clock::now() + options_.connect_timeout;
+  bool tried = false;  // A failure from before this call is no answer to it.
+  while (true) {
+    const grpc_connectivity_state state = channel_->GetState(/*try_to_connect=*/true);
+    if (state == GRPC_CHANNEL_READY) return absl::OkStatus();
+    if (state == GRPC_CHANNEL_CONNECTING) tried = true;
+    const bool failed = state == GRPC_CHANNEL_SHUTDOWN || (state == GRPC_CHANNEL_TRANSIENT_FAILURE && tried);
+    if (failed || !channel_->WaitForStateChange(state, deadline)) {
+      return NeverSentError(ConnectMessage(options_.address));
+    }
+    tried = true;
+  }
+}
+
+absl::Status Connection::Attempt(const CallRules& rules,
+                                 absl::FunctionRef<grpc::Status(grpc::ClientContext&)> attempt) const {
+  if (absl::Status status = Connect(); !status.ok()) return status;
+  grpc::ClientContext context;
+  if (rules.timeout != kNoDeadline) context.set_deadline(std::chrono::system_clock::now() + rules.timeout);
+  return FromGrpc(attempt(context));
+}
+
+absl::Status Connection::Call(const CallRules& rules,
+                              absl::FunctionRef<grpc::Status(grpc::ClientContext&)> attempt) const {
+  const Clock::time_point end = Clock::now() + rules.repeat_for;
+  milliseconds pause = options_.first_pause;
+  int overloaded = 0;
+  bool unanswered = false;  // A copy was sent and got no answer.
+  while (true) {
+    const absl::Status status = Attempt(rules, attempt);
+    const std::string reason = ReasonOf(status);
+    if (NoAnswer(status) && !NeverSent(status)) {
+      if (rules.repeatable == Repeatable::kNo) return status;
+      unanswered = true;
+    }
+    const bool overload_again = reason == "OVERLOADED" && overloaded++ < options_.overloaded_retries;
+    const bool again = unanswered ? MayPass(status) : overload_again;
+    if (!again || Clock::now() + pause > end) {
+      return unanswered && (NoAnswer(status) || SettlesNothing(reason)) ? WithEarlierCopy(status) : status;
+    }
+    std::this_thread::sleep_for(pause);
+    pause = std::min(2 * pause, kLongestPause);
+  }
+}
+
+}  // namespace dmcached::client
