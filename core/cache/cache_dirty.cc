@@ -47,7 +47,7 @@ absl::Status CacheMetadata::MarkDirty(const dmcached::MarkDirty& request, BlockS
     if (discarded_ > 0) ClearDiscardOf(Oblock(MappingWord(cblock) >> kMappingFlagBits));
     StoreDirty(cblock, true);
   }
-  Applied(MutationOp::kMarkDirty, request.cblocks.size());
+  Applied(MutationOp::kMarkDirty, request.cblocks.size(), set);
   return absl::OkStatus();
 }
 
@@ -61,7 +61,7 @@ absl::Status CacheMetadata::ClearDirty(const dmcached::ClearDirty& request, Bloc
   if (!set.complete()) return absl::OkStatus();
   DMCACHED_RETURN_IF_ERROR(store_->CheckSpace(set.copies()));
   for (const uint32_t cblock : request.cblocks) StoreDirty(cblock, false);
-  Applied(MutationOp::kClearDirty, request.cblocks.size());
+  Applied(MutationOp::kClearDirty, request.cblocks.size(), set);
   return absl::OkStatus();
 }
 

@@ -126,7 +126,7 @@ absl::Status CacheMetadata::SetDiscards(const dmcached::SetDiscards& request, Bl
   if (!set.complete()) return absl::OkStatus();
   DMCACHED_RETURN_IF_ERROR(store_->CheckSpace(set.copies()));
   WriteDiscardRanges(request.ranges, true);
-  Applied(MutationOp::kSetDiscard, request.ranges.size());
+  Applied(MutationOp::kSetDiscard, request.ranges.size(), set);
   return absl::OkStatus();
 }
 
@@ -137,7 +137,7 @@ absl::Status CacheMetadata::ClearDiscards(const dmcached::ClearDiscards& request
   if (!set.complete()) return absl::OkStatus();
   DMCACHED_RETURN_IF_ERROR(store_->CheckSpace(set.copies()));
   WriteDiscardRanges(request.ranges, false);
-  Applied(MutationOp::kClearDiscard, request.ranges.size());
+  Applied(MutationOp::kClearDiscard, request.ranges.size(), set);
   return absl::OkStatus();
 }
 

@@ -83,7 +83,7 @@ absl::Status CacheMetadata::SaveHints(const dmcached::SaveHints& request, BlockS
     StoreLe(block.data() + sizeof(DiskArrayBlockHeader) + request.cblocks[i] % kHintsPerBlock * kHintBytes,
             request.hints[i]);
   }
-  Applied(MutationOp::kSaveHint, request.cblocks.size());
+  Applied(MutationOp::kSaveHint, request.cblocks.size(), set);
   return absl::OkStatus();
 }
 

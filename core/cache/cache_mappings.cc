@@ -50,7 +50,7 @@ absl::Status CacheMetadata::InsertMappings(const dmcached::InsertMappings& reque
     origin_index_.Insert(oblock, Cblock(cblock));
     ClearDiscardOf(oblock);
   }
-  Applied(MutationOp::kInsert, request.cblocks.size());
+  Applied(MutationOp::kInsert, request.cblocks.size(), set);
   return absl::OkStatus();
 }
 
@@ -106,18 +106,19 @@ absl::StatusOr<uint32_t> CacheMetadata::RemoveMappings(const dmcached::RemoveMap
   }
   if (!set.complete()) return 0;
   DMCACHED_RETURN_IF_ERROR(store_->CheckSpace(set.copies()));
-  ApplyRemoval(cblocks, oblocks);
+  ApplyRemoval(cblocks, oblocks, set);
   return static_cast<uint32_t>(cblocks.size());
 }
 
-void CacheMetadata::ApplyRemoval(std::span<const uint32_t> cblocks, std::span<const uint64_t> oblocks) {
+void CacheMetadata::ApplyRemoval(std::span<const uint32_t> cblocks, std::span<const uint64_t> oblocks,
+                                 const BlockSet& set) {
   for (size_t i = 0; i < cblocks.size(); ++i) {
     StoreDirty(cblocks[i], false);
     SetWord(ArrayKind::kMappings, cblocks[i], 0);
     states_.Remove(cblocks[i]);
     origin_index_.Erase(Oblock(oblocks[i]), Cblock(cblocks[i]));
   }
-  if (!cblocks.empty()) Applied(MutationOp::kRemove, cblocks.size());
+  if (!cblocks.empty()) Applied(MutationOp::kRemove, cblocks.size(), set);
 }
 
 absl::Status CacheMetadata::LookupCblocks(std::span<const uint32_t> cblocks, BlockSet& set,

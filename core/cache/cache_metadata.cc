@@ -96,9 +96,10 @@ void CacheMetadata::SetWord(ArrayKind kind, uint64_t entry, uint64_t word) {
   StoreLe(block.data() + sizeof(DiskArrayBlockHeader) + entry % kArrayWordsPerBlock * sizeof(word), word);
 }
 
-void CacheMetadata::Applied(MutationOp op, uint64_t items) {
+void CacheMetadata::Applied(MutationOp op, uint64_t items, const BlockSet& set) {
   counters_->mutations[static_cast<size_t>(op)].fetch_add(items, std::memory_order_relaxed);
-  changed_ = true;
+  // A block that this transaction changed before needs no copy, but then `changed_` is set already.
+  if (set.copies() > 0) changed_ = true;
 }
 
 absl::StatusOr<uint32_t> CacheMetadata::Apply(const Mutation& mutation, BlockSet& set) {

@@ -255,7 +255,8 @@ class CacheMetadata {
   absl::Status VisitMappedIn(OblockRange range, bool dirty_only, BlockSet& set,
                              const std::function<absl::Status(uint32_t, Oblock)>& visit);
   void SetWord(ArrayKind kind, uint64_t entry, uint64_t word);
-  void Applied(MutationOp op, uint64_t items);
+  // Counts what was applied.  Bits that were as asked already change nothing that a commit must write.
+  void Applied(MutationOp op, uint64_t items, const BlockSet& set);
 
   // Dirty bits (cache_dirty.cc): the block that holds the bit, and the bit in memory and on disk.
   bool NameDirtyChange(uint32_t cblock, BlockSet& set);
@@ -263,7 +264,7 @@ class CacheMetadata {
   // Removing (cache_mappings.cc).
   absl::Status CheckRemoval(uint32_t cblock, bool discard_dirty, uint64_t item, BlockSet& set);
   absl::Status CollectRange(const dmcached::RemoveMappings& request, BlockSet& set);
-  void ApplyRemoval(std::span<const uint32_t> cblocks, std::span<const uint64_t> oblocks);
+  void ApplyRemoval(std::span<const uint32_t> cblocks, std::span<const uint64_t> oblocks, const BlockSet& set);
 
   // Discards (cache_discards.cc).
   uint64_t OblocksPerDblock() const;
