@@ -141,6 +141,7 @@ Stats CacheMetadata::stats() const {
 }
 
 absl::StatusOr<std::unique_ptr<CommitBatch>> CacheMetadata::Prepare(bool clean) {
+  AbandonBulk(nullptr);
   superblock_.clean_shutdown = !adopting_ && (dirty_tracking_ == DirtyTracking::kExact || clean);
   absl::StatusOr<std::unique_ptr<CommitBatch>> batch = store_->Prepare(superblock_);
   if (!batch.ok()) return batch;
