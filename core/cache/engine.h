@@ -33,6 +33,8 @@
 namespace dmcached {
 
 class ServedCache;
+struct CacheEnvironment;
+struct CacheEnding;
 
 template <typename T>
 using Callback = absl::AnyInvocable<void(T) &&>;
@@ -142,7 +144,7 @@ class Engine {  // Thread-safe.
   // `opener`, `clock`, `executors` and `readers` outlive the engine.  `readers` is bounded and runs look-ups and
   // snapshot reads; it never runs work that flushes.
   Engine(EngineOptions options, DeviceOpener opener, const Clock& clock, ExecutorFactory& executors, Executor& readers);
-  // After Shutdown has called back.
+  // After Shutdown has called back; without it nothing more is committed, as after a kill.
   ~Engine();
 
   // Lifecycle.  Errors: proto/dmcached/v1/cache_service.proto names them.  The names "CACHE_NOT_OPEN" and so on are
@@ -176,14 +178,59 @@ class Engine {  // Thread-safe.
 
   // To be called every few tens of milliseconds: starts commits at commit_interval, recoveries, ends idle snapshots.
   void Tick();
-  // Refuses new work (SHUTTING_DOWN), finishes what was accepted, closes every cache clean.  `done` gets the first error.
+  // Refuses new work (SHUTTING_DOWN), finishes what was accepted, closes every cache clean.  `done` gets the first
+  // error.
   void Shutdown(Callback<absl::Status> done);
 
   std::vector<CacheMetrics> Metrics() const;
   const EngineOptions& options() const { return options_; }
 
  private:
+  // A name in use.
+  struct Entry {
+    std::shared_ptr<ServedCache> cache;
+    bool busy = false;  // A lifecycle operation is under way.
+  };
+  using CacheOr = absl::StatusOr<std::shared_ptr<ServedCache>>;
+
+  // Makes a callback that is due inside a call.
+  template <typename T>
+  void Answer(Callback<T> done, T value);
+  absl::Status CheckTakingWork() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Errors: CACHE_NOT_OPEN; SHUTTING_DOWN.
+  CacheOr Find(const std::string& name) const;
+  // The same whether or not work is taken.
+  CacheOr FindAny(const std::string& name) const;
+  // Takes the name for a lifecycle operation.  Errors: as Find; OPERATION_PENDING.
+  CacheOr Begin(const std::string& name);
+  // A new name.  Errors: CACHE_EXISTS, OPERATION_PENDING, SHUTTING_DOWN.
+  CacheOr BeginNew(const std::string& name);
+  CacheOr BeginOpen(const OpenOptions& options);
+  // The operation is over; with `gone`, so is the cache.
+  void End(const std::string& name, bool gone);
+  void EndCache(const std::string& name, CacheEnding how, Callback<absl::Status> done);
+  // Calls back once every cache is gone.
+  void FinishShutdown();
+  void CloseForShutdown(const std::string& name, ServedCache& cache, bool discard);
+  std::vector<std::shared_ptr<ServedCache>> Caches() const;
+
   const EngineOptions options_;
+  const DeviceOpener opener_;
+  const Clock& clock_;
+  ExecutorFactory& executors_;
+  Executor& readers_;
+  std::unique_ptr<Executor> answers_;
+  std::unique_ptr<CacheEnvironment> environment_;
+
+  Mutex random_mutex_;                              // Taken under any other.
+  uint64_t random_ ABSL_GUARDED_BY(random_mutex_);  // State of the generator.
+  mutable Mutex mutex_;                             // Taken before that of a cache.
+  std::map<std::string, Entry> caches_ ABSL_GUARDED_BY(mutex_);
+  // Closed ones.  Their executors cannot be joined from their own tasks, so Tick frees them.
+  std::vector<std::shared_ptr<ServedCache>> graveyard_ ABSL_GUARDED_BY(mutex_);
+  bool shutting_down_ ABSL_GUARDED_BY(mutex_) = false;
+  absl::Status shutdown_status_ ABSL_GUARDED_BY(mutex_);
+  Callback<absl::Status> shutdown_done_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace dmcached

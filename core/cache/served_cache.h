@@ -1,0 +1,241 @@
+// One cache as callers see it: a queue of mutations, the commit pipeline behind it, and reads beside it.
+//
+// Mutations run one at a time on a serial executor; a commit is prepared and finished there and written on another one.
+// A request that must wait (for a commit, for space) is parked and the queue goes on.  Everything is guarded by one
+// mutex, which is never held over I/O; only the queue drops or replaces the metadata, so its tasks use it unlocked
+// between two holds.  Callbacks are made without the mutex.
+//
+// | state     | mutations      | reads   | leaves by                                         |
+// | opening   | CACHE_NOT_OPEN | the same | open, read_only, failed                           |
+// | open      | yes            | yes     | close; a failed write or flush; damage            |
+// | read_only | READ_ONLY      | yes     | close                                             |
+// | needs_check | NEEDS_CHECK  | yes     | close; a failed write or flush                    |
+// | failed    | CACHE_FAILED   | the same | recover; close with discard_uncommitted           |
+// | closing   | CACHE_NOT_OPEN | the same | gone; failed                                      |
+// Source: core/README.md (queue, commit pipeline, failure).
+#ifndef DMCACHED_CORE_CACHE_SERVED_CACHE_H_
+#define DMCACHED_CORE_CACHE_SERVED_CACHE_H_
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/base/mutex.h"
+#include "core/cache/answers.h"
+#include "core/cache/cache_ending.h"
+#include "core/cache/cache_environment.h"
+#include "core/cache/cache_metadata.h"
+#include "core/cache/engine.h"
+#include "core/cache/pending_mutation.h"
+#include "core/cache/request_ids.h"
+#include "core/cache/reservations.h"
+#include "core/cache/snapshot_reader.h"
+#include "core/cache/waiters.h"
+
+namespace dmcached {
+
+class ServedCache : public std::enable_shared_from_this<ServedCache> {  // Thread-safe.
+ public:
+  ServedCache(const CacheEnvironment& environment, std::string name);
+  // Not from a task of its own.  Runs what is queued; nothing of it changes anything any more.
+  ~ServedCache();
+
+  // --- Lifecycle: one at a time, the engine sees to it.  Runs on the queue. ---
+
+  // An error leaves nothing open.
+  void Create(CreateOptions options, Callback<absl::StatusOr<CacheInfo>> done);
+  // Opens for the first time, or again after a first open that failed.  An error leaves the state failed.
+  void Open(OpenOptions options, Callback<absl::StatusOr<OpenResult>> done);
+  // Leaves the failed state: joins the writer, drops all memory, opens again.
+  void Recover(bool assume_unclean, bool old_callers_gone, Callback<absl::StatusOr<OpenResult>> done);
+  // Finishes what was queued before and what is parked, commits clean, lets go of the devices.
+  void Close(CacheEnding how, Callback<absl::Status> done);
+
+  // --- Work on an open cache ---
+
+  void Apply(Mutation mutation, Conditions conditions, Callback<absl::StatusOr<MutationResult>> done);
+  void WhenDurable(uint64_t incarnation, uint64_t transaction, bool start, DurableCallback done);
+  void Commit(bool clean_shutdown, Callback<absl::StatusOr<MutationResult>> done);
+  void Lookup(LookupRequest request, Callback<absl::StatusOr<LookupResult>> done);
+  absl::StatusOr<Stats> GetStats() const;
+  void Reserve(uint32_t count, Duration ttl, Callback<absl::StatusOr<Reservation>> done);
+  void Release(uint64_t reservation, Callback<absl::StatusOr<uint32_t>> done);
+  void TakeSnapshot(Callback<absl::StatusOr<std::shared_ptr<CacheSnapshot>>> done);
+
+  // --- Any time ---
+
+  // Starts the commit that is due, ends idle snapshots and reservations that are over.
+  void Tick();
+  // Whether an automatic recovery is due.
+  bool RecoveryIsDue() const;
+  CacheInfo Info() const;
+  CacheMetrics Metrics() const;
+  CacheState state() const;
+  // Whether it was open at least once, so that its failed state is left by Recover, not by Open.
+  bool was_open() const;
+  std::string metadata_path() const;
+
+ private:
+  struct PendingLookup {
+    LookupRequest request;
+    Callback<absl::StatusOr<LookupResult>> done;
+  };
+
+  // Runs `task` at the end of the queue.
+  void Enqueue(Task task);
+  bool queue_full() const { return queued_.load() >= environment_.options.max_queued_requests; }
+  absl::Status Overloaded() const;
+  template <typename T>
+  void AnswerOverloaded(Callback<absl::StatusOr<T>> done) {
+    environment_.answers.Schedule(
+        [done = std::move(done), why = Overloaded()]() mutable { std::move(done)(std::move(why)); });
+  }
+  absl::Status CheckServing() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status CheckWritable() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Duration Now() const { return environment_.clock.Monotonic(); }
+  double WallSeconds() const;
+
+  // --- Mutations (served_cache_mutations.cc), on the queue ---
+
+  void RunMutation(std::unique_ptr<PendingMutation> request);
+  // Judges everything that needs no block; a refusal, a repeat or a wait takes `request` away.
+  void Admit(std::unique_ptr<PendingMutation>& request, Answers& answers) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void AdmitRepeat(const RequestIds::Entry& entry, std::unique_ptr<PendingMutation>& request, Answers& answers)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::StatusOr<uint32_t> ApplyOnce(const Mutation& mutation, BlockSet& set) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status CheckHeld(const InsertMappings& insert) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool NeedsDurableAnswer(const Mutation& mutation, const Conditions& conditions) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Answers when transaction `until` is durable.
+  void AnswerMutation(MutationResult result, uint64_t until, Callback<absl::StatusOr<MutationResult>> done,
+                      Answers& answers) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void AnswerApplied(std::unique_ptr<PendingMutation> request, uint32_t removed, Answers& answers)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void HandleError(std::unique_ptr<PendingMutation> request, const absl::Status& error, bool write_failed,
+                   Answers& answers) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void FindSpace(std::unique_ptr<PendingMutation> request, const absl::Status& error, Answers& answers)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Refuse(std::unique_ptr<PendingMutation> request, const absl::Status& why, Answers& answers)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Park(std::unique_ptr<PendingMutation> request, uint64_t until) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Queues what is ready again, in order.
+  template <typename Ready>
+  void UnparkIf(Ready ready) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // `id` is settled: its repeats run again.
+  void Unpark(const std::string& id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void UnparkThrough(uint64_t durable) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Requeue(std::unique_ptr<PendingMutation> request) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void UpdateGauges() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  // --- Commits (served_cache_commit.cc) ---
+
+  // The transaction that must be durable for the running state to be.
+  uint64_t StateTransaction() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Calls `done` when `transaction` is durable; starts a commit for it if `start`.
+  void Await(uint64_t transaction, std::optional<CommitTrigger> start, DurableCallback done, Answers& answers)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // At the end of the queue, so that everything queued shares it; after the one in flight.
+  void RequestCommit(CommitTrigger trigger) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void StartCommit();
+  void FinishCommit(const absl::Status& written, Duration took);
+  void EndCommit(std::unique_ptr<CommitBatch> batch, Answers& answers) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void AbandonCommit(const CommitBatch& batch, const absl::Status& why, Answers& answers)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Memory is not trusted any more: what is not durable is lost.
+  void Fail(const absl::Status& why, Answers& answers) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // A recovery did not succeed: the next one comes later.
+  void DelayRecovery() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // A block failed its check: what is applied is committed with NEEDS_CHECK, nothing more is applied.
+  void MeetDamage(const absl::Status& damage, Answers& answers) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void ReportDamage(const absl::Status& damage);
+
+  // --- Reads (served_cache_reads.cc) ---
+
+  // False: `done` was not taken.
+  bool LookupInline(const LookupRequest& request, Callback<absl::StatusOr<LookupResult>>& done);
+  void RunLookup(PendingLookup& lookup);
+  absl::StatusOr<LookupResult> LookupOnce(const LookupRequest& request, BlockSet& set)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void AnswerLookup(bool durable, absl::StatusOr<LookupResult> result, Callback<absl::StatusOr<LookupResult>> done,
+                    Answers& answers) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::StatusOr<Reservation> MakeReservation(uint32_t count, Duration ttl) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  std::shared_ptr<CacheSnapshot> MakeSnapshot() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void CountRevoked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Their readers get SNAPSHOT_REVOKED from now on, and no longer use the device.
+  void EndSnapshots() ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // --- Lifecycle (served_cache_lifecycle.cc), on the queue ---
+
+  // Null for an empty path.
+  absl::StatusOr<std::shared_ptr<BlockDevice>> OpenDevice(const std::string& path, bool read_only, bool allocate);
+  // As options_ say; all or none.
+  absl::Status OpenDevices() ABSL_LOCKS_EXCLUDED(mutex_);
+  void CloseDevices() ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::Status RunCreate(const CreateOptions& options) ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::StatusOr<FormatParams> PlanFormat(const CreateOptions& options) const ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::Status OpenMetadata() ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::StatusOr<OpenResult> Opened(const absl::Status& status) const ABSL_LOCKS_EXCLUDED(mutex_);
+  // A new incarnation.
+  void Install(std::unique_ptr<CacheMetadata> metadata) ABSL_LOCKS_EXCLUDED(mutex_);
+  void RunRecover(Callback<absl::StatusOr<OpenResult>> done);
+  // Runs `task` once no commit is being written; tells the writer to stop.
+  void WhenWriterStopped(Task task);
+  // Waits for look-ups, ends snapshots, forgets the metadata.
+  void DropMetadata() ABSL_LOCKS_EXCLUDED(mutex_);
+  void RunClose(CacheEnding how, Callback<absl::Status> done);
+  absl::Status CheckClose(const CacheEnding& how) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void FinishClose(CacheEnding how, Callback<absl::Status> done);
+  absl::Status Wipe();
+
+  const CacheEnvironment& environment_;
+  const std::string name_;
+
+  mutable Mutex mutex_;
+  CacheState state_ ABSL_GUARDED_BY(mutex_) = CacheState::kOpening;
+  OpenOptions options_ ABSL_GUARDED_BY(mutex_);
+  absl::Status failure_ ABSL_GUARDED_BY(mutex_);  // Why it is failed or needs a check.
+  bool was_open_ ABSL_GUARDED_BY(mutex_) = false;
+  // Replaced only by the queue, under the mutex.
+  std::unique_ptr<CacheMetadata> metadata_;
+  std::shared_ptr<BlockDevice> device_ ABSL_GUARDED_BY(mutex_);
+  std::shared_ptr<BlockDevice> fast_ ABSL_GUARDED_BY(mutex_);
+  std::shared_ptr<BlockDevice> origin_ ABSL_GUARDED_BY(mutex_);
+  CacheInfo last_info_ ABSL_GUARDED_BY(mutex_);  // While there is no metadata.
+  std::shared_ptr<CacheCounters> counters_;      // Its own synchronisation.
+
+  uint64_t incarnation_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t revision_ ABSL_GUARDED_BY(mutex_) = 0;
+  Reservations reservations_ ABSL_GUARDED_BY(mutex_);
+  RequestIds request_ids_ ABSL_GUARDED_BY(mutex_);
+  std::vector<ParkedMutation> parked_ ABSL_GUARDED_BY(mutex_);
+  std::vector<Task> when_unparked_ ABSL_GUARDED_BY(mutex_);  // Queued once nothing is parked.
+  std::atomic<size_t> queued_{0};                            // Requests not yet applied or refused.
+
+  Waiters waiters_ ABSL_GUARDED_BY(mutex_);
+  std::unique_ptr<CommitBatch> writing_ ABSL_GUARDED_BY(mutex_);     // The commit in flight.
+  std::shared_ptr<std::atomic<bool>> stop_ ABSL_GUARDED_BY(mutex_);  // Of the writer of this incarnation.
+  std::vector<Task> when_writer_stopped_ ABSL_GUARDED_BY(mutex_);
+  bool commit_queued_ ABSL_GUARDED_BY(mutex_) = false;
+  std::optional<CommitTrigger> commit_wanted_ ABSL_GUARDED_BY(mutex_);
+  bool clean_wanted_ ABSL_GUARDED_BY(mutex_) = false;
+  uint64_t last_insert_ ABSL_GUARDED_BY(mutex_) = 0;               // Transaction of the latest insert.
+  uint64_t applied_running_ ABSL_GUARDED_BY(mutex_) = 0;           // Requests in the open transaction ...
+  uint64_t applied_writing_ ABSL_GUARDED_BY(mutex_) = 0;           // ... and in the one in flight.
+  std::optional<Duration> changed_since_ ABSL_GUARDED_BY(mutex_);  // Of the open transaction.
+  Duration recover_delay_ ABSL_GUARDED_BY(mutex_){0};
+  std::optional<Duration> recover_at_ ABSL_GUARDED_BY(mutex_);
+
+  size_t lookups_ ABSL_GUARDED_BY(mutex_) = 0;  // That use the metadata on another thread.
+  CondVar lookups_done_;
+  std::vector<std::weak_ptr<SnapshotReader>> snapshots_ ABSL_GUARDED_BY(mutex_);
+
+  // Last, so that their tasks end before anything else does: the writer's tasks use the queue.
+  std::unique_ptr<Executor> queue_;
+  std::unique_ptr<Executor> writer_;
+};
+
+}  // namespace dmcached
+
+#endif  // DMCACHED_CORE_CACHE_SERVED_CACHE_H_
