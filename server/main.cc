@@ -1,0 +1,55 @@
+// The process: flags, signals, exit code.
+#include <sys/stat.h>
+
+#include <csignal>
+#include <iostream>
+#include <memory>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "server/app.h"
+#include "server/command_line.h"
+#include "server/log.h"
+
+namespace {
+
+// Blocked in every thread, because threads inherit the mask: the main thread takes them with sigwait, so no handler
+// runs.
+sigset_t BlockStopSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  // A peer that goes away is an error of a write.
+  std::signal(SIGPIPE, SIG_IGN);
+  return signals;
+}
+
+int Run(const dmcached::Config& config) {
+  const sigset_t signals = BlockStopSignals();
+  // Whoever may open the socket rules the devices: owner and group, nobody else.
+  umask(0007);
+  dmcached::LogGrpcMessages();
+  const dmcached::Log log;
+  absl::StatusOr<std::unique_ptr<dmcached::App>> app = dmcached::App::Start(config, log);
+  if (!app.ok()) {
+    std::cerr << "dmcached: " << app.status().message() << std::endl;
+    return dmcached::kExitFailure;
+  }
+  std::cout << (*app)->Banner() << std::endl;
+  int signal = 0;
+  sigwait(&signals, &signal);
+  log.Info("stopping", {{"signal", signal == SIGTERM ? "SIGTERM" : "SIGINT"}});
+  const absl::Status stopped = (*app)->Shutdown();
+  if (stopped.ok()) return dmcached::kExitOk;
+  std::cerr << "dmcached: a cache could not be closed clean: " << stopped.message() << std::endl;
+  return dmcached::kExitFailure;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const dmcached::CommandLineResult command = dmcached::ParseCommandLine(argc, argv, std::cout, std::cerr);
+  return command.exit_code.has_value() ? *command.exit_code : Run(command.config);
+}
