@@ -118,6 +118,8 @@ TEST_P(DeviceContractTest, TransferBeyondTheEndIsRefusedWhole) {
     EXPECT_THAT(device_->Read(offset, buffer.span()), CauseIs(ERANGE));
     EXPECT_THAT(device_->Write(offset, buffer.span()), CauseIs(ERANGE));
   }
+  const AlignedBuffer longer = Pattern(kSize + 4096, 6);  // Than the device.
+  EXPECT_THAT(device_->Write(0, longer.span()), CauseIs(ERANGE));
   AlignedBuffer last(4096);
   ASSERT_THAT(device_->Read(kSize - 4096, last.span()), IsOk());
   EXPECT_TRUE(Equal(last.span(), AlignedBuffer(4096).span()));
