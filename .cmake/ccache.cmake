@@ -2,5 +2,6 @@
 find_program(ccache_program ccache)
 mark_as_advanced(ccache_program)
 if(ccache_program)
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${ccache_program} CACHE STRING "")
+  # ccache looks into precompiled headers only when told that their macros and times do not matter to us.
+  set(CMAKE_CXX_COMPILER_LAUNCHER env CCACHE_SLOPPINESS=pch_defines,time_macros ${ccache_program} CACHE STRING "")
 endif()
