@@ -5,7 +5,6 @@
 #include <variant>
 
 #include "absl/strings/str_cat.h"
-#include "core/base/check.h"
 #include "core/base/status.h"
 #include "core/cache/cache_environment.h"
 #include "core/cache/cache_metadata.h"
@@ -59,13 +58,6 @@ Engine::~Engine() {
     for (auto& dead : std::exchange(graveyard_, {})) last.push_back(std::move(dead));
   }
   last.clear();
-}
-
-template <typename T>
-void Engine::Answer(Callback<T> done, T value) {
-  const bool taken = answers_->Schedule(
-      [done = std::move(done), value = std::move(value)]() mutable { std::move(done)(std::move(value)); });
-  DMCACHED_CHECK(taken);  // Serial executors are unbounded.
 }
 
 absl::Status Engine::CheckTakingWork() const {

@@ -13,6 +13,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
@@ -195,7 +196,10 @@ class Engine {  // Thread-safe.
 
   // Makes a callback that is due inside a call.
   template <typename T>
-  void Answer(Callback<T> done, T value);
+  void Answer(Callback<T> done, T value) {
+    answers_->Schedule(
+        [done = std::move(done), value = std::move(value)]() mutable { std::move(done)(std::move(value)); });
+  }
   absl::Status CheckTakingWork() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Errors: CACHE_NOT_OPEN; SHUTTING_DOWN.
   CacheOr Find(const std::string& name) const;

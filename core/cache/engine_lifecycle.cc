@@ -115,8 +115,8 @@ void Engine::End(const std::string& name, bool gone) {
 }
 
 void Engine::Create(CreateOptions options, Callback<absl::StatusOr<CacheInfo>> done) {
-  CacheOr cache = CheckRequest(options, /*path_required=*/true);
-  if (cache.status().ok()) cache = BeginNew(options.name);
+  const absl::Status valid = CheckRequest(options, /*path_required=*/true);
+  CacheOr cache = valid.ok() ? BeginNew(options.name) : CacheOr(valid);
   if (!cache.ok()) return Answer(std::move(done), absl::StatusOr<CacheInfo>(std::move(cache).status()));
   const std::string name = options.name;
   const bool kept = !options.validate_only;
@@ -128,8 +128,8 @@ void Engine::Create(CreateOptions options, Callback<absl::StatusOr<CacheInfo>> d
 }
 
 void Engine::Open(OpenOptions options, Callback<absl::StatusOr<OpenResult>> done) {
-  CacheOr cache = CheckRequest(options, /*path_required=*/false);
-  if (cache.status().ok()) cache = BeginOpen(options);
+  const absl::Status valid = CheckRequest(options, /*path_required=*/false);
+  CacheOr cache = valid.ok() ? BeginOpen(options) : CacheOr(valid);
   if (!cache.ok()) return Answer(std::move(done), absl::StatusOr<OpenResult>(std::move(cache).status()));
   const std::string name = options.name;
   const bool first = !(*cache)->was_open();

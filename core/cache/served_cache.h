@@ -161,6 +161,7 @@ class ServedCache : public std::enable_shared_from_this<ServedCache> {  // Threa
   void AnswerLookup(bool durable, absl::StatusOr<LookupResult> result, Callback<absl::StatusOr<LookupResult>> done,
                     Answers& answers) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<Reservation> MakeReservation(uint32_t count, Duration ttl) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::StatusOr<uint32_t> DropReservation(uint64_t reservation) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::shared_ptr<CacheSnapshot> MakeSnapshot() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void CountRevoked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Their readers get SNAPSHOT_REVOKED from now on, and no longer use the device.

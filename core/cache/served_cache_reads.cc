@@ -26,8 +26,10 @@ bool ServedCache::LookupInline(const LookupRequest& request, Callback<absl::Stat
   Answers answers;
   if (!mutex_.TryLock()) return false;
   bool complete = true;
-  absl::StatusOr<LookupResult> result = CheckServing();
-  if (result.status().ok()) {
+  absl::StatusOr<LookupResult> result = LookupResult();
+  if (const absl::Status serving = CheckServing(); !serving.ok()) {
+    result = serving;
+  } else {
     BlockSet set(metadata_->store());
     set.Begin();
     result = LookupOnce(request, set);
@@ -155,16 +157,16 @@ void ServedCache::Release(uint64_t reservation, Callback<absl::StatusOr<uint32_t
   Enqueue([this, reservation, done = std::move(done)]() mutable {
     Answers answers;
     MutexLock lock(mutex_);
-    absl::StatusOr<uint32_t> released = CheckServing();
-    if (released.status().ok()) {
-      const std::optional<uint32_t> held = reservations_.Release(reservation, Now());
-      released = MakeError(Reason::kReservationExpired,
-                           absl::StrCat("release reservation ", absl::Hex(reservation, absl::kZeroPad16),
-                                        ": it is unknown, over or released"));
-      if (held.has_value()) released = *held;
-    }
-    answers.Add(std::move(done), std::move(released));
+    answers.Add(std::move(done), DropReservation(reservation));
   });
+}
+
+absl::StatusOr<uint32_t> ServedCache::DropReservation(uint64_t reservation) {
+  DMCACHED_RETURN_IF_ERROR(CheckServing());
+  if (const std::optional<uint32_t> held = reservations_.Release(reservation, Now()); held.has_value()) return *held;
+  return MakeError(Reason::kReservationExpired,
+                   absl::StrCat("release reservation ", absl::Hex(reservation, absl::kZeroPad16),
+                                ": it is unknown, over or released"));
 }
 
 void ServedCache::TakeSnapshot(Callback<absl::StatusOr<std::shared_ptr<CacheSnapshot>>> done) {

@@ -1,0 +1,1 @@
+#include "tests/core/cache/engine_fixture.h"
