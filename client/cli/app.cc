@@ -36,7 +36,8 @@ absl::Status Explain(const CLI::App& app, const CLI::ParseError& error) {
   const bool group = chosen.get_require_subcommand_min() > 0;
   if (!group) return UsageError(absl::StrCat(error.what(), "; see ", name, " --help"));
   const std::vector<std::string> rest = chosen.remaining();
-  if (rest.empty()) return UsageError(absl::StrCat(name, " needs a command: ", CommandNames(chosen)));
+  if (rest.empty())
+    return UsageError(absl::StrCat("a command is missing after \"", name, "\": ", CommandNames(chosen)));
   const bool option = rest.front().front() == '-';
   return UsageError(absl::StrCat("\"", rest.front(), option ? "\" is no option of " : "\" is no command of ", name,
                                  "; ", option ? "its commands are: " : "there are: ", CommandNames(chosen)));

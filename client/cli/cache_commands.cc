@@ -255,7 +255,7 @@ void AddResize(CLI::App& group, Session& session) {
 }  // namespace
 
 void AddCacheCommands(CLI::App& app, Session& session) {
-  CLI::App* group = AddGroup(app, "cache", "Create, open, close and show caches");
+  CLI::App* group = AddGroup(app, "cache", "Create, open, close and show caches", "dmcachectl cache list");
   AddCreate(*group, session);
   AddOpen(*group, session);
   AddClose(*group, session);

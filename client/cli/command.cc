@@ -48,10 +48,10 @@ CLI::App* AddCommand(CLI::App& parent, Session& session, const std::string& name
   return command;
 }
 
-CLI::App* AddGroup(CLI::App& app, const std::string& name, const std::string& description) {
+CLI::App* AddGroup(CLI::App& app, const std::string& name, const std::string& description, const std::string& example) {
   CLI::App* group = app.add_subcommand(name, description);
   group->require_subcommand(1);
-  group->footer("Example:\n  dmcachectl " + name + " --help");
+  group->footer("Example:\n  " + example);
   return group;
 }
 

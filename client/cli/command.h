@@ -48,7 +48,7 @@ CLI::App* AddCommand(CLI::App& parent, Session& session, const std::string& name
 // Options that every command has.
 void AddCommonOptions(CLI::App& command, Session& session);
 // A group that needs one of its commands.
-CLI::App* AddGroup(CLI::App& app, const std::string& name, const std::string& description);
+CLI::App* AddGroup(CLI::App& app, const std::string& name, const std::string& description, const std::string& example);
 
 // What happens when the command is chosen.  `options` is the command's own struct, shared with its CLI11 options.
 template <typename Options>

@@ -94,7 +94,8 @@ std::shared_ptr<DiscardOptions> AddChange(CLI::App* command) {
 }  // namespace
 
 void AddDiscardCommands(CLI::App& app, Session& session) {
-  CLI::App* group = AddGroup(app, "discard", "Origin ranges whose contents are worthless");
+  CLI::App* group =
+      AddGroup(app, "discard", "Origin ranges whose contents are worthless", "dmcachectl discard list fast0");
   CLI::App* set = AddCommand(*group, session, "set", "Mark origin ranges as worthless",
                              "dmcachectl discard set fast0 0-100 512    (discard blocks 0 to 99, and 512)");
   auto set_options = AddChange(set);

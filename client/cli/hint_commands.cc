@@ -106,7 +106,8 @@ void AddList(CLI::App& group, Session& session) {
 }  // namespace
 
 void AddHintCommands(CLI::App& app, Session& session) {
-  CLI::App* group = AddGroup(app, "hint", "Hints that a cache policy keeps per cache block");
+  CLI::App* group =
+      AddGroup(app, "hint", "Hints that a cache policy keeps per cache block", "dmcachectl hint list fast0");
   AddBegin(*group, session);
   AddSave(*group, session);
   AddList(*group, session);

@@ -212,7 +212,8 @@ void AddRemove(CLI::App& group, Session& session) {
 }  // namespace
 
 void AddMappingCommands(CLI::App& app, Session& session) {
-  CLI::App* group = AddGroup(app, "mapping", "Reserve, insert, remove, mark and show mappings");
+  CLI::App* group = AddGroup(app, "mapping", "Reserve, insert, remove, mark and show mappings",
+                             "dmcachectl mapping list fast0 --dirty");
   AddReserve(*group, session);
   AddRelease(*group, session);
   AddInsert(*group, session);

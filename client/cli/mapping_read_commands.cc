@@ -13,7 +13,7 @@ namespace {
 
 // Wide enough for any number, because the rows are not known when the titles are printed.
 std::vector<Column> MappingColumns() {
-  return {{"CBLOCK", true, 10}, {"OBLOCK", true, 15}, {"DIRTY", false, 5}, {"HINT", true, 10}};
+  return {{"CBLOCK", true, 10}, {"OBLOCK", true, 15}, {"DIRTY", false, 10}, {"HINT", true, 10}};
 }
 
 std::string DirtyText(const client::Mapping& mapping) {

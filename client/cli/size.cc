@@ -138,7 +138,7 @@ std::string FormatBytes(uint64_t bytes) {
     const uint64_t whole = bytes / unit->factor;
     const uint64_t rest = bytes % unit->factor;
     if (rest == 0) return absl::StrCat(whole, unit->name);
-    const uint64_t tenths = rest / (unit->factor / 10 + 1);
+    const uint64_t tenths = rest * 10 / unit->factor;
     return absl::StrCat(whole, ".", tenths, unit->name);
   }
   return absl::StrCat(bytes, "B");

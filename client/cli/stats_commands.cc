@@ -37,7 +37,8 @@ absl::Status Set(Session& session, const StatsOptions& options) {
 }  // namespace
 
 void AddStatsCommands(CLI::App& app, Session& session) {
-  CLI::App* group = AddGroup(app, "stats", "The hit and miss counters of the superblock");
+  CLI::App* group =
+      AddGroup(app, "stats", "The hit and miss counters of the superblock", "dmcachectl stats show fast0");
   auto show_options = std::make_shared<StatsOptions>();
   CLI::App* show = AddCommand(*group, session, "show", "Show the four counters", "dmcachectl stats show fast0 --json");
   AddName(show, show_options->name);

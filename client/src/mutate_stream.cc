@@ -88,8 +88,9 @@ absl::Status MutateStream::Impl::EndLocked() const {
   const absl::Status end =
       end_.ok() ? absl::InternalError("the service ended the stream without an answer to every batch") : end_;
   if (InFlightLocked() == 0) return end;
+  if (BatchOf(end)) return end;  // The service has named it.
   // Batches are applied in order, so the first one without an answer is the one that ended the stream.
-  const uint64_t batch = BatchOf(end).value_or(answered_ + 1);
+  const uint64_t batch = answered_ + 1;
   absl::Status named = WithMessage(end, absl::StrCat("batch ", batch, ": ", end.message()));
   SetDetail(named, "batch", absl::StrCat(batch));
   return named;
