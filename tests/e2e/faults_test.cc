@@ -1,0 +1,157 @@
+// Devices that fail under an open cache: the failed state, what waiters are told, recovery.
+#include <memory>
+
+#include "core/base/mutex.h"
+#include "core/device/file_device.h"
+#include "tests/e2e/daemon.h"
+
+namespace dmcached {
+namespace {
+
+// A real file whose writes and flushes fail while a switch is on.
+class SwitchedDevice : public BlockDevice {
+ public:
+  struct Switch {
+    std::atomic<bool> fail_writes{false};
+    std::atomic<bool> fail_flushes{false};
+  };
+
+  SwitchedDevice(std::unique_ptr<BlockDevice> file, std::shared_ptr<Switch> faults)
+      : BlockDevice(file->name(), nullptr), file_(std::move(file)), faults_(std::move(faults)) {}
+
+  uint64_t size_bytes() const override { return file_->size_bytes(); }
+  size_t alignment_bytes() const override { return file_->alignment_bytes(); }
+  bool direct_io() const override { return file_->direct_io(); }
+  bool read_only() const override { return file_->read_only(); }
+
+ protected:
+  absl::Status DoReadV(uint64_t offset_bytes, ReadBuffers buffers) override {
+    return file_->ReadV(offset_bytes, buffers);
+  }
+  absl::Status DoWriteV(uint64_t offset_bytes, WriteBuffers buffers) override {
+    if (faults_->fail_writes) return MakeError(Reason::kIoError, "write failed by the test");
+    return file_->WriteV(offset_bytes, buffers);
+  }
+  absl::Status DoFlush() override {
+    if (faults_->fail_flushes) return MakeError(Reason::kIoError, "flush failed by the test");
+    return file_->Flush();
+  }
+
+ private:
+  const std::unique_ptr<BlockDevice> file_;
+  const std::shared_ptr<Switch> faults_;
+};
+
+class FaultsTest : public DaemonTest {
+ protected:
+  FaultsTest() {
+    config_.commit_interval_ms = 3600000;
+    config_.recover_interval_ms = 0;
+    opener_ = [faults = faults_](const DeviceRequest& request) -> absl::StatusOr<std::unique_ptr<BlockDevice>> {
+      DMCACHED_ASSIGN_OR_RETURN(std::unique_ptr<BlockDevice> file, OpenFileDevice(request, nullptr));
+      return std::make_unique<SwitchedDevice>(std::move(file), faults);
+    };
+    Start();
+    CreateStandard();
+  }
+  grpc::Status Recover() {
+    v1::OpenCacheRequest request;
+    request.set_name(kCache);
+    request.set_recover(true);
+    Context context;
+    v1::OpenCacheResponse response;
+    return caches().OpenCache(&context, request, &response);
+  }
+
+  const std::shared_ptr<SwitchedDevice::Switch> faults_ = std::make_shared<SwitchedDevice::Switch>();
+};
+
+TEST_F(FaultsTest, AFailedFlushFailsTheCacheAndItsWaiters) {
+  ASSERT_THAT(Insert({{1, 10}}, /*dirty=*/true), Succeeds());
+  const v1::Cache before = Get();
+  faults_->fail_flushes = true;
+  EXPECT_THAT(MarkDirty({1}), Succeeds());  // Already so, and durable.
+  EXPECT_THAT(Insert({{2, 20}}, /*dirty=*/true), FailsWith(Reason::kOutcomeUnknown));
+  v1::Cache cache = Get();
+  EXPECT_EQ(cache.state(), v1::Cache::STATE_FAILED);
+  EXPECT_THAT(cache.last_error(), testing::HasSubstr("flush failed by the test"));
+  EXPECT_THAT(Commit(), FailsWith(Reason::kCacheFailed));
+  EXPECT_THAT(MarkDirty({1}), FailsWith(Reason::kCacheFailed));
+  EXPECT_THAT(Close(), FailsWith(Reason::kCacheFailed));
+  EXPECT_FALSE(Recover().ok());  // It writes block 0 first, which needs a flush.
+  EXPECT_EQ(Get().state(), v1::Cache::STATE_FAILED);
+
+  faults_->fail_flushes = false;
+  ASSERT_THAT(Recover(), Succeeds());
+  cache = Get();
+  EXPECT_EQ(cache.state(), v1::Cache::STATE_OPEN);
+  EXPECT_NE(cache.incarnation(), before.incarnation());
+  const Pairs after = List(true);
+  EXPECT_TRUE(after == (Pairs{{1, 10}}) || after == (Pairs{{1, 10}, {2, 20}}));
+}
+
+TEST_F(FaultsTest, WhatWasOnlyAppliedIsGoneAfterAFailedWrite) {
+  ASSERT_THAT(Insert({{1, 10}}, /*dirty=*/true), Succeeds());
+  const v1::InsertMappingsRequest lost = InsertRequest({{2, 20}});
+  {
+    Context context;
+    v1::InsertMappingsResponse response;
+    ASSERT_THAT(metadata().InsertMappings(&context, lost, &response), Succeeds());
+  }
+  faults_->fail_writes = true;
+  EXPECT_FALSE(Commit().ok());
+  EXPECT_EQ(Get().state(), v1::Cache::STATE_FAILED);
+  faults_->fail_writes = false;
+  ASSERT_THAT(Recover(), Succeeds());
+  EXPECT_EQ(List(), (Pairs{{1, 10}}));
+  // The repeat is from another incarnation, and does nothing.
+  Context context;
+  v1::InsertMappingsResponse response;
+  EXPECT_THAT(metadata().InsertMappings(&context, lost, &response), FailsWith(Reason::kIncarnationChanged));
+}
+
+TEST_F(FaultsTest, AMutateStreamEndsWithWhatBecameOfItsBatches) {
+  Context context;
+  const auto stream = metadata().Mutate(&context);
+  v1::MutateRequest message;
+  message.set_cache(kCache);
+  message.set_batch(1);
+  *message.mutable_insert_mappings() = InsertRequest({{1, 10}});
+  ASSERT_TRUE(stream->Write(message));
+  v1::MutateResponse answer;
+  ASSERT_TRUE(stream->Read(&answer));
+  ASSERT_EQ(answer.applied_size(), 1);
+  faults_->fail_writes = true;
+  stream->WritesDone();
+  while (stream->Read(&answer)) {
+  }
+  EXPECT_EQ(answer.durable_through(), 0u);
+  const grpc::Status status = stream->Finish();
+  EXPECT_EQ(ErrorInfoOf(status).reason(), "OUTCOME_UNKNOWN") << status.error_message();
+  EXPECT_EQ(ErrorInfoOf(status).metadata().at("batch"), "1");
+}
+
+TEST_F(FaultsTest, AFailedCacheIsClosedByGivingUpWhatWasNotDurable) {
+  ASSERT_THAT(Insert({{1, 10}}), Succeeds());
+  faults_->fail_writes = true;
+  EXPECT_FALSE(Commit().ok());
+  v1::CloseCacheRequest request;
+  request.set_name(kCache);
+  request.set_discard_uncommitted(true);
+  Context context;
+  v1::CloseCacheResponse response;
+  EXPECT_THAT(caches().CloseCache(&context, request, &response), Succeeds());
+  faults_->fail_writes = false;
+  OpenStandard();
+  EXPECT_EQ(List(), Pairs{});
+}
+
+TEST_F(FaultsTest, AFailedCacheDoesNotHoldUpAShutdown) {
+  ASSERT_THAT(Insert({{1, 10}}), Succeeds());
+  faults_->fail_writes = true;
+  EXPECT_FALSE(Commit().ok());
+  (void)app().Shutdown();
+}
+
+}  // namespace
+}  // namespace dmcached

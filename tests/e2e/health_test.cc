@@ -1,0 +1,93 @@
+// grpc.health.v1.Health, /healthz, /readyz.
+#include <thread>
+
+#include "tests/e2e/daemon.h"
+#include "tests/e2e/http_get.h"
+
+namespace dmcached {
+namespace {
+
+using grpc::health::v1::HealthCheckRequest;
+using grpc::health::v1::HealthCheckResponse;
+
+class HealthTest : public DaemonTest {
+ protected:
+  HealthTest() { Start(); }
+
+  grpc::Status Check(const std::string& service, HealthCheckResponse* response) {
+    Context context;
+    HealthCheckRequest request;
+    request.set_service(service);
+    return health().Check(&context, request, response);
+  }
+  // Health follows the state of a cache within a few ticks.
+  void Await(const std::string& service, grpc::StatusCode code) {
+    const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+    HealthCheckResponse response;
+    while (Check(service, &response).error_code() != code) ASSERT_LT(std::chrono::steady_clock::now(), give_up);
+  }
+};
+
+TEST_F(HealthTest, ProcessAndServiceAreServing) {
+  HealthCheckResponse response;
+  ASSERT_THAT(Check("", &response), Succeeds());
+  EXPECT_EQ(response.status(), HealthCheckResponse::SERVING);
+  ASSERT_THAT(Check("dmcached.v1.CacheService", &response), Succeeds());
+  EXPECT_EQ(response.status(), HealthCheckResponse::SERVING);
+  EXPECT_EQ(Check("nobody", &response).error_code(), grpc::StatusCode::NOT_FOUND);
+  EXPECT_EQ(HttpGet(app().metrics_address(), "/healthz").status, 200);
+  EXPECT_EQ(HttpGet(app().metrics_address(), "/readyz").status, 200);
+  EXPECT_EQ(HttpGet(app().metrics_address(), "/nothing").status, 404);
+}
+
+TEST_F(HealthTest, ACacheIsServingWhileItIsOpen) {
+  HealthCheckResponse response;
+  EXPECT_EQ(Check("cache/c1", &response).error_code(), grpc::StatusCode::NOT_FOUND);
+  CreateStandard();
+  Await("cache/c1", grpc::StatusCode::OK);
+  ASSERT_THAT(Check("cache/c1", &response), Succeeds());
+  EXPECT_EQ(response.status(), HealthCheckResponse::SERVING);
+  ASSERT_THAT(Close(), Succeeds());
+  Await("cache/c1", grpc::StatusCode::NOT_FOUND);
+}
+
+TEST_F(HealthTest, AWatchSeesTheCacheComeAndGo) {
+  Context context;
+  HealthCheckRequest request;
+  request.set_service("cache/c1");
+  const auto reader = health().Watch(&context, request);
+  HealthCheckResponse response;
+  ASSERT_TRUE(reader->Read(&response));
+  EXPECT_EQ(response.status(), HealthCheckResponse::SERVICE_UNKNOWN);
+  CreateStandard();
+  do {
+    ASSERT_TRUE(reader->Read(&response));
+  } while (response.status() == HealthCheckResponse::NOT_SERVING);  // While it was opening.
+  EXPECT_EQ(response.status(), HealthCheckResponse::SERVING);
+  ASSERT_THAT(Close(), Succeeds());
+  do {
+    ASSERT_TRUE(reader->Read(&response));
+  } while (response.status() == HealthCheckResponse::NOT_SERVING);
+  EXPECT_EQ(response.status(), HealthCheckResponse::SERVICE_UNKNOWN);
+  context.TryCancel();
+  EXPECT_FALSE(reader->Read(&response));
+  EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::CANCELLED);
+}
+
+TEST_F(HealthTest, AShutdownIsToldToEveryWatchAndEndsIt) {
+  Context context;
+  HealthCheckRequest request;
+  request.set_service("dmcached.v1.CacheService");
+  const auto reader = health().Watch(&context, request);
+  HealthCheckResponse response;
+  ASSERT_TRUE(reader->Read(&response));
+  EXPECT_EQ(response.status(), HealthCheckResponse::SERVING);
+  std::jthread stop([this] { EXPECT_TRUE(app().Shutdown().ok()); });
+  ASSERT_TRUE(reader->Read(&response));
+  EXPECT_EQ(response.status(), HealthCheckResponse::NOT_SERVING);
+  EXPECT_FALSE(reader->Read(&response));
+  EXPECT_THAT(reader->Finish(), FailsWith(Reason::kShuttingDown));
+}
+
+}  // namespace
+}  // namespace dmcached
