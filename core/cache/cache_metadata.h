@@ -96,8 +96,8 @@ class CacheMetadata {
                                                                std::shared_ptr<CacheCounters> counters);
   // What Format checks, without writing.
   static absl::Status CheckFormat(BlockDevice& device, const FormatParams& params);
-  // Blocking: reads the metadata, checks what must hold, and for a writable open rewrites block 0, flushes, and adopts
-  // unclean metadata.  Errors: kFailedPrecondition (NOT_FORMATTED, IDENTITY_MISMATCH, GEOMETRY_MISMATCH, NEEDS_CHECK,
+  // Blocking: reads the metadata, checks what must hold, and for a writable open rewrites block 0, flushes, adopts
+  // unclean metadata, and fits the discard geometry to an origin of known size.  Errors: kFailedPrecondition (NOT_FORMATTED, IDENTITY_MISMATCH, GEOMETRY_MISMATCH, NEEDS_CHECK,
   // UNSUPPORTED_VERSION, UNSUPPORTED_FEATURE), kDataLoss (METADATA_CORRUPT names the block), kInternal (IO_ERROR).
   static absl::StatusOr<std::unique_ptr<CacheMetadata>> Open(std::shared_ptr<BlockDevice> device,
                                                              const OpenParams& params,
@@ -237,6 +237,8 @@ class CacheMetadata {
                          const std::function<absl::Status(uint64_t, std::span<const std::byte>)>& visit);
   absl::Status NoteDamage(const absl::Status& status);
   absl::Status BeginWriting(bool assume_unclean);
+  // The origin may have another size than the discard geometry was made for.
+  absl::Status FollowOrigin();
   absl::Status Adopt();
   absl::Status AdoptDirty(ArrayKind kind);
   absl::Status RewriteDirty(ArrayKind kind, uint64_t begin, uint64_t end);

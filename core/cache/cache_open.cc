@@ -144,9 +144,22 @@ absl::StatusOr<std::unique_ptr<CacheMetadata>> CacheMetadata::Open(std::shared_p
   DMCACHED_RETURN_IF_ERROR(cache->LoadState());
   if (params.read_only) return cache;
   DMCACHED_RETURN_IF_ERROR(cache->BeginWriting(params.assume_unclean));
-  if (cache->clean_when_opened_) return cache;
-  DMCACHED_RETURN_IF_ERROR(cache->Adopt());
+  if (!cache->clean_when_opened_) {
+    DMCACHED_RETURN_IF_ERROR(cache->Adopt());
+  }
+  DMCACHED_RETURN_IF_ERROR(cache->FollowOrigin());
   return cache;
+}
+
+absl::Status CacheMetadata::FollowOrigin() {
+  if (origin_size_.value() == 0) return absl::OkStatus();
+  const DiscardGeometry geometry = ChooseDiscardGeometry(origin_size_, superblock_.data_block_size);
+  if (geometry == DiscardGeometry{superblock_.discard_block_size, superblock_.discard_blocks}) return absl::OkStatus();
+  // Whoever reads the metadata later takes the end of the discard geometry for the end of the origin.
+  Mutex unshared;
+  DMCACHED_RETURN_IF_ERROR(
+      RunWithBlocks(unshared, *store_, [&](BlockSet& set) { return ResizeDiscards(geometry, set); }));
+  return Commit(false);
 }
 
 absl::Status CacheMetadata::SetOrigin(const OpenParams& params) {

@@ -41,9 +41,10 @@ bool CacheModel::IsFree(uint32_t cblock) const {
 }
 
 uint32_t CacheModel::free_count() const {
-  uint32_t count = 0;
-  for (uint32_t i = 0; i < running_.cache_blocks; ++i) count += IsFree(i) ? 1 : 0;
-  return count;
+  std::set<uint32_t> held = removed_running_;
+  held.insert(removed_committing_.begin(), removed_committing_.end());
+  const auto within = std::distance(held.begin(), held.lower_bound(running_.cache_blocks));
+  return running_.cache_blocks - static_cast<uint32_t>(running_.mappings.size()) - static_cast<uint32_t>(within);
 }
 
 uint32_t CacheModel::dirty_count() const {
@@ -327,7 +328,9 @@ void CacheModel::BoundOblocks(std::optional<Sectors> origin_size, bool clean) {
   if (origin_size.has_value() && origin_size->value() != 0) {
     oblock_end_ = std::min(kAllOblocks, origin_size->value() / running_.data_block_size);
   } else if (clean && !running_.discards.empty()) {
-    oblock_end_ = std::min(kAllOblocks, running_.discards.size() * oblocks_per_dblock());
+    const uint64_t end = running_.discards.size() * oblocks_per_dblock();
+    // A geometry that some mapping lies beyond is no bound.
+    if (cblock_of_.empty() || cblock_of_.rbegin()->first < end) oblock_end_ = end;
   }
 }
 
@@ -338,15 +341,21 @@ void CacheModel::Reopen(const CacheContents& medium, DirtyTracking tracking, boo
   tracking_ = tracking;
   removed_running_.clear();
   removed_committing_.clear();
+  cblock_of_.clear();
+  for (const auto& [cblock, to] : running_.mappings) cblock_of_[to.oblock] = cblock;
   BoundOblocks(origin_size, running_.clean_shutdown);
   if (!running_.clean_shutdown || assume_unclean) {
     for (auto& [cblock, to] : running_.mappings) to.dirty = true;
     running_.discards.assign(running_.discards.size(), false);
     running_.hints.reset();
   }
+  if (origin_size.has_value() && origin_size->value() != 0) {
+    const DiscardGeometry geometry = ChooseDiscardGeometry(*origin_size, Sectors(running_.data_block_size));
+    if (geometry.block_size.value() != running_.discard_block_size || geometry.blocks != running_.discards.size()) {
+      ResizeDiscards(geometry);
+    }
+  }
   running_.clean_shutdown = tracking == DirtyTracking::kExact;
-  cblock_of_.clear();
-  for (const auto& [cblock, to] : running_.mappings) cblock_of_[to.oblock] = cblock;
   committing_ = running_;
   durable_ = running_;
 }
