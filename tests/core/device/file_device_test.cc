@@ -1,5 +1,6 @@
 #include "core/device/file_device.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <linux/magic.h>
 #include <sys/resource.h>
@@ -143,6 +144,30 @@ TEST(FileDeviceTest, FileCutShortUnderUsIsAnIoError) {
   const absl::Status status = (*device)->Read(kSize / 2, block.span());
   EXPECT_THAT(status, HasReasonIs(Reason::kIoError));
   EXPECT_THAT(std::string(status.message()), HasSubstr("where the file now ends"));
+}
+
+// sysfs is the one file system that is everywhere and has no O_DIRECT.
+TEST(FileDeviceTest, FileSystemWithoutDirectIoIsOpenedBuffered) {
+  const std::string path = "/sys/kernel/profiling";
+  const std::string other = "/sys/kernel/uevent_seqnum";
+  const std::string found = std::filesystem::exists(path) ? path : other;
+  if (!std::filesystem::exists(found)) GTEST_SKIP() << "no sysfs here";
+  const auto device = OpenFileDevice({.path = found, .read_only = true, .exclusive = false}, nullptr);
+  ASSERT_THAT(device, IsOk());
+  EXPECT_FALSE((*device)->direct_io());
+  EXPECT_EQ((*device)->alignment_bytes(), 512u);
+}
+
+TEST(FileDeviceTest, DirectIoIsUsedAndReported) {
+  TempDir dir;
+  const std::string path = dir.CreateFile("meta", kSize);
+  const int fd = ::open(path.c_str(), O_RDONLY | O_DIRECT | O_CLOEXEC);
+  if (fd < 0) GTEST_SKIP() << "no O_DIRECT below " << dir.path();
+  ::close(fd);
+  const auto device = OpenFileDevice({.path = path}, nullptr);
+  ASSERT_THAT(device, IsOk());
+  EXPECT_TRUE((*device)->direct_io());
+  EXPECT_EQ((*device)->alignment_bytes(), 4096u);
 }
 
 // A limit on the size of files is the one failure of a write that needs no special file system.
