@@ -1,7 +1,8 @@
 # Precompiles the big headers of others; what a build from nothing costs is mostly the reading of gRPC's headers.
 #
-# Included last by the top CMakeLists.txt when DMCACHED_PRECOMPILE is on.  Our own headers are not among them, and sources
-# go on including what they use: clang-tidy and a build without this option read them as they are.
+# Included last by the top CMakeLists.txt when DMCACHED_PRECOMPILED_HEADERS is on; the daemon chooses its own headers.  Our
+# headers are not among them, and sources go on including what they use: clang-tidy and a build without this option read
+# them as they are.
 set(standard_headers <algorithm> <atomic> <chrono> <cstdint> <functional> <map> <memory> <optional> <span> <string>
   <string_view> <utility> <vector>)
 set(core_headers ${standard_headers} <absl/status/statusor.h> <absl/strings/str_cat.h> <absl/container/flat_hash_map.h>
@@ -11,7 +12,6 @@ set(rpc_headers ${core_headers} <grpcpp/grpcpp.h> <google/protobuf/message.h> <g
 
 target_precompile_headers(dmcached_core PRIVATE ${core_headers})
 target_precompile_headers(dmcached_proto PRIVATE ${rpc_headers})
-target_precompile_headers(dmcached_server PRIVATE ${rpc_headers} <spdlog/spdlog.h>)
 target_precompile_headers(dmcached_client PRIVATE ${rpc_headers})
 target_precompile_headers(dmcachectl_commands PRIVATE ${core_headers} <CLI/CLI.hpp> <nlohmann/json.hpp>)
 
@@ -24,7 +24,8 @@ function(dmcached_precompile_tests folder)
   get_property(targets DIRECTORY ${folder} PROPERTY BUILDSYSTEM_TARGETS)
   foreach(target ${targets})
     get_target_property(type ${target} TYPE)
-    if(type STREQUAL EXECUTABLE)
+    get_target_property(has_own_headers ${target} PRECOMPILE_HEADERS)
+    if(type STREQUAL EXECUTABLE AND NOT has_own_headers)
       target_precompile_headers(${target} REUSE_FROM dmcached_test_headers)
     endif()
   endforeach()
