@@ -86,11 +86,13 @@ absl::Status CacheMetadata::LoadMappingBlock(uint64_t block, std::span<const std
                                                            word & kMappingFlagMask, " and oblock ", oblock.value()))));
       continue;
     }
+    // A discard geometry that does not cover the origin, as whoever grew it may leave it, bounds nothing.
+    if (oblock.value() >= oblock_end_ && origin_size_.value() == 0) oblock_end_ = kMaxOblocks;
     if (oblock.value() >= oblock_end_) {
-      const Reason reason = origin_size_.value() != 0 ? Reason::kGeometryMismatch : Reason::kMetadataCorrupt;
       DMCACHED_RETURN_IF_ERROR(
-          NoteDamage(MakeError(reason, absl::StrCat("cblock ", cblock, " maps oblock ", oblock.value(),
-                                                    ", the origin has ", oblock_end_, " blocks"))));
+          NoteDamage(MakeError(Reason::kGeometryMismatch,
+                               absl::StrCat("cblock ", cblock, " maps oblock ", oblock.value(), ", the origin has ",
+                                            oblock_end_, " blocks"))));
       continue;
     }
     origins.Add(oblock);

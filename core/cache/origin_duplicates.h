@@ -16,7 +16,7 @@ namespace dmcached {
 
 class OriginDuplicates {  // Not thread-safe.
  public:
-  // `oblock_end`: every oblock is below it; `mappings`: at most so many.
+  // `oblock_end`: nearly every oblock is below it; `mappings`: at most so many.
   OriginDuplicates(uint64_t oblock_end, uint64_t mappings, uint64_t budget_bytes = kBudgetBytes) {
     if (oblock_end <= budget_bytes * 8) {
       seen_.resize(CeilDiv(oblock_end, 64));
@@ -29,7 +29,7 @@ class OriginDuplicates {  // Not thread-safe.
   uint64_t passes() const { return passes_; }
 
   void Add(Oblock oblock) {
-    if (!seen_.empty()) {
+    if (oblock.value() / 64 < seen_.size()) {
       uint64_t& word = seen_[oblock.value() / 64];
       const uint64_t bit = uint64_t{1} << (oblock.value() % 64);
       if ((word & bit) != 0) duplicate_ = oblock;
