@@ -139,6 +139,10 @@ class ServedCache : public std::enable_shared_from_this<ServedCache> {  // Threa
   // At the end of the queue, so that everything queued shares it; after the one in flight.
   void RequestCommit(CommitTrigger trigger) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void StartCommit();
+  // Unless one is in flight or nothing changed.
+  void BeginCommit(Answers& answers) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Starts a commit at once, ahead of the queue, if the open transaction has taken its half of the block cache.
+  void RelieveMemory(Answers& answers) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void FinishCommit(const absl::Status& written, Duration took);
   void EndCommit(std::unique_ptr<CommitBatch> batch, Answers& answers) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void AbandonCommit(const CommitBatch& batch, const absl::Status& why, Answers& answers)

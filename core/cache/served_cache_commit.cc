@@ -39,6 +39,10 @@ void ServedCache::StartCommit() {
   Answers answers;
   MutexLock lock(mutex_);
   commit_queued_ = false;
+  BeginCommit(answers);
+}
+
+void ServedCache::BeginCommit(Answers& answers) {
   if (metadata_ == nullptr || state_ == CacheState::kFailed || writing_ != nullptr) return;
   const CommitTrigger trigger = std::exchange(commit_wanted_, {}).value_or(CommitTrigger::kTimer);
   const bool clean = std::exchange(clean_wanted_, false);
@@ -72,6 +76,12 @@ void ServedCache::FinishCommit(const absl::Status& written, Duration took) {
   for (Task& task : std::exchange(when_writer_stopped_, {})) Enqueue(std::move(task));
 }
 
+void ServedCache::RelieveMemory(Answers& answers) {
+  if (!metadata_->under_memory_pressure()) return;
+  if (!commit_wanted_.has_value()) commit_wanted_ = CommitTrigger::kPressure;
+  BeginCommit(answers);
+}
+
 void ServedCache::EndCommit(std::unique_ptr<CommitBatch> batch, Answers& answers) {
   counters_->last_commit_seconds.store(WallSeconds());
   // The medium has it, also if the cache has failed meanwhile.
@@ -81,7 +91,7 @@ void ServedCache::EndCommit(std::unique_ptr<CommitBatch> batch, Answers& answers
   metadata_->Finish(std::move(batch));
   UnparkThrough(transaction);
   UpdateGauges();
-  if (metadata_->under_memory_pressure()) RequestCommit(CommitTrigger::kPressure);
+  RelieveMemory(answers);
   if (commit_wanted_.has_value()) RequestCommit(*commit_wanted_);
 }
 

@@ -174,7 +174,7 @@ void ServedCache::AnswerApplied(std::unique_ptr<PendingMutation> request, uint32
     until = last_insert_;
   }
   AnswerMutation(result, until, std::move(request->done), answers);
-  if (metadata_->under_memory_pressure()) RequestCommit(CommitTrigger::kPressure);
+  RelieveMemory(answers);
 }
 
 void ServedCache::AnswerMutation(MutationResult result, uint64_t until, Callback<absl::StatusOr<MutationResult>> done,
