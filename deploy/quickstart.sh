@@ -168,14 +168,12 @@ fi
 say "10. SIGTERM closes every cache clean"
 echo "\$ kill -TERM $daemon_pid"
 stop_daemon
-run "$daemon" --version
+
 cache_check=$(command -v cache_check || { [[ -x /usr/sbin/cache_check ]] && echo /usr/sbin/cache_check; } || true)
 if [[ -n "$cache_check" ]]; then
   say "11. The reference tool, on what was written"
   run "$cache_check" "$metadata"
-  run "${cache_check%check}dump" "$metadata" >"$folder/dump.xml"
-  head -n 5 "$folder/dump.xml"
-  echo "  ..."
+  echo "cache_check: no error"
 fi
 
 say "Done, $((SECONDS - started)) s after the build."
