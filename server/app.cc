@@ -178,18 +178,24 @@ absl::Status App::Shutdown() {
   std::promise<absl::Status> closed;
   engine_.Shutdown([&closed](absl::Status status) { closed.set_value(std::move(status)); });
   absl::Status status = closed.get_future().get();
+  if (HasReason(status, Reason::kCacheFailed)) {
+    // It had failed before, which was said then; closing it loses nothing more.
+    log_.Warning("closed_failed_cache", {{"error", ErrorText(status)}});
+    status = absl::OkStatus();
+  }
   health_.Shutdown();
-  if (server_ != nullptr) {
+  const bool served = server_ != nullptr;
+  if (served) {
     server_->Shutdown(std::chrono::system_clock::now() + kDrainTime);
     server_->Wait();
     server_ = nullptr;
   }
   ticker_ = nullptr;
   http_ = nullptr;
-  if (status.ok()) {
-    log_.Info("stopped", {});
-  } else {
+  if (!status.ok()) {
     log_.Error("stopped", {{"error", ErrorText(status)}});
+  } else if (served) {  // A daemon that could not start has one sentence to say, and main says it.
+    log_.Info("stopped", {});
   }
   return status;
 }

@@ -20,10 +20,7 @@ Log QuietLog() {
 
 Context::Context() { set_deadline(std::chrono::system_clock::now() + std::chrono::minutes(1)); }
 
-DaemonTest::DaemonTest() {
-  config_.listen = {"unix:" + folder_.File("s")};
-  config_.metrics = "127.0.0.1:0";
-}
+DaemonTest::DaemonTest() { config_.listen = {"unix:" + folder_.File("s")}; }
 
 DaemonTest::~DaemonTest() { Stop(); }
 

@@ -1,9 +1,10 @@
 // Devices that fail under an open cache: the failed state, what waiters are told, recovery.
+#include <atomic>
 #include <memory>
 
-#include "core/base/mutex.h"
 #include "core/device/file_device.h"
 #include "tests/e2e/daemon.h"
+#include "tests/support/matchers.h"
 
 namespace dmcached {
 namespace {
@@ -146,11 +147,17 @@ TEST_F(FaultsTest, AFailedCacheIsClosedByGivingUpWhatWasNotDurable) {
   EXPECT_EQ(List(), Pairs{});
 }
 
+TEST_F(FaultsTest, AShutdownThatLosesChangesSaysSo) {
+  ASSERT_THAT(Insert({{1, 10}}), Succeeds());
+  faults_->fail_writes = true;
+  EXPECT_FALSE(app().Shutdown().ok());
+}
+
 TEST_F(FaultsTest, AFailedCacheDoesNotHoldUpAShutdown) {
   ASSERT_THAT(Insert({{1, 10}}), Succeeds());
   faults_->fail_writes = true;
   EXPECT_FALSE(Commit().ok());
-  (void)app().Shutdown();
+  EXPECT_THAT(app().Shutdown(), IsOk());  // The failure was said when it happened.
 }
 
 }  // namespace

@@ -12,7 +12,10 @@ using grpc::health::v1::HealthCheckResponse;
 
 class HealthTest : public DaemonTest {
  protected:
-  HealthTest() { Start(); }
+  HealthTest() {
+    config_.metrics = "127.0.0.1:0";
+    Start();
+  }
 
   grpc::Status Check(const std::string& service, HealthCheckResponse* response) {
     Context context;

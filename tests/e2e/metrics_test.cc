@@ -12,6 +12,7 @@ namespace {
 class MetricsTest : public DaemonTest {
  protected:
   MetricsTest() {
+    config_.metrics = "127.0.0.1:0";
     config_.commit_interval_ms = 3600000;
     Start();
   }
