@@ -90,7 +90,7 @@ if ! $quick; then
   build_and_test asan -LE slow
   build_and_test tsan -L 'unit|concurrency|e2e' -LE slow
   check "clang-format" tests/tidy/format.sh
-  check "sources and includes" tests/tidy/sources.sh
+  check "sources and includes" tests/tidy/sources.sh build/release
   check "clang-tidy" tests/tidy/tidy.py build/release
 fi
 
