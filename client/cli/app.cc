@@ -1,6 +1,7 @@
 #include "client/cli/app.h"
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -47,6 +48,10 @@ absl::Status Explain(const CLI::App& app, const CLI::ParseError& error) {
 
 int Run(const std::vector<std::string>& arguments, std::istream& in, std::ostream& out, std::ostream& err) {
   Session session(in, out, err);
+  // Not CLI11's envname: the option exists at the program and at its commands, and the environment must not win there.
+  if (const char* address = std::getenv("DMCACHED_ADDRESS"); address != nullptr && *address != 0) {
+    session.address = address;
+  }
   CLI::App app("dmcachectl manages dm-cache metadata through a dmcached daemon.", "dmcachectl");
   app.footer(
       "Example:\n  dmcachectl cache list\nExit codes: 0 done, 1 failed, 2 wrong usage, 3 no answer from the service.");
@@ -69,6 +74,9 @@ int Run(const std::vector<std::string>& arguments, std::istream& in, std::ostrea
     // A failed parse may have stopped before it came to --json.
     session.json = session.json || std::find(arguments.begin(), arguments.end(), "--json") != arguments.end();
     return ReportError(session, Explain(app, error));
+  }
+  if (const std::string wrong = CheckAddress(session.address); !wrong.empty()) {
+    return ReportError(session, UsageError("DMCACHED_ADDRESS: " + wrong));
   }
   const absl::Status status = session.action(session);
   out.flush();

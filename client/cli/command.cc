@@ -26,15 +26,19 @@ client::Client& Session::client() {
   return *client_;
 }
 
+std::string CheckAddress(const std::string& text) {
+  const size_t colon = text.rfind(':');
+  const bool good = colon != std::string::npos && colon > 0 && colon + 1 < text.size();
+  return good ? std::string() : "\"" + text + "\" is not an address; write unix:PATH or HOST:PORT";
+}
+
 void AddCommonOptions(CLI::App& command, Session& session) {
-  command.add_option("--address", session.address, "Where the daemon listens: unix:PATH or HOST:PORT")
+  command
+      .add_option("--address", session.address,
+                  "Where the daemon listens: unix:PATH or HOST:PORT (default: $DMCACHED_ADDRESS, else " +
+                      std::string(kDefaultAddress) + ")")
       ->type_name("ADDRESS")
-      ->envname("DMCACHED_ADDRESS")
-      ->check([](const std::string& text) {
-        const size_t colon = text.rfind(':');
-        const bool good = colon != std::string::npos && colon > 0 && colon + 1 < text.size();
-        return good ? std::string() : "\"" + text + "\" is not an address; write unix:PATH or HOST:PORT";
-      });
+      ->check(CheckAddress);
   command.add_flag("--json", session.json, "Print JSON");
   AddParsed(&command, "--timeout", session.timeout_ms, ParseMilliseconds,
             "How long to wait for an answer (30s; opening and closing are waited for without an end)", "TIME");

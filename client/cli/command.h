@@ -20,6 +20,8 @@
 
 namespace dmcached::cli {
 
+inline constexpr char kDefaultAddress[] = "unix:/run/dmcached/dmcached.sock";
+
 // One run of dmcachectl.
 class Session {
  public:
@@ -32,7 +34,7 @@ class Session {
   std::istream& in;
   std::ostream& out;
   std::ostream& err;
-  std::string address = "unix:/run/dmcached/dmcached.sock";
+  std::string address = kDefaultAddress;
   bool json = false;
   std::optional<uint32_t> timeout_ms;
   std::function<absl::Status(Session&)> action;
@@ -45,6 +47,8 @@ class Session {
 // A command with --address, --json and --timeout, and an example under its help.
 CLI::App* AddCommand(CLI::App& parent, Session& session, const std::string& name, const std::string& description,
                      const std::string& example);
+// What is wrong with an address; empty: nothing.
+std::string CheckAddress(const std::string& text);
 // Options that every command has.
 void AddCommonOptions(CLI::App& command, Session& session);
 // A group that needs one of its commands.

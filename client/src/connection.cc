@@ -32,8 +32,9 @@ std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address) {
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 100);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2000);
-  // A dead peer is noticed while calls without a deadline wait; not below the 5 minutes that every server permits.
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 301000);
+  // A dead peer is noticed while calls without a deadline wait.  The daemon permits a ping every 10 s.
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 30000);
+  arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 20000);
   // Clients with the same address must not share a connection that another one has seen fail.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
@@ -93,6 +94,12 @@ absl::Status Connection::Attempt(const CallRules& rules,
   return FromGrpc(attempt(context));
 }
 
+absl::Status Connection::Final(const absl::Status& status, bool unanswered) const {
+  if (unanswered && (NeverSent(status) || SettlesNothing(ReasonOf(status)))) return WithEarlierCopy(status);
+  if (!NoAnswer(status) || NeverSent(status)) return status;
+  return WithMessage(status, absl::StrCat("no answer from ", options_.address, ": ", status.message()));
+}
+
 absl::Status Connection::Call(const CallRules& rules,
                               absl::FunctionRef<grpc::Status(grpc::ClientContext&)> attempt) const {
   const Clock::time_point end = Clock::now() + rules.repeat_for;
@@ -103,14 +110,12 @@ absl::Status Connection::Call(const CallRules& rules,
     const absl::Status status = Attempt(rules, attempt);
     const std::string reason = ReasonOf(status);
     if (NoAnswer(status) && !NeverSent(status)) {
-      if (rules.repeatable == Repeatable::kNo) return status;
+      if (rules.repeatable == Repeatable::kNo) return Final(status, /*unanswered=*/true);
       unanswered = true;
     }
     const bool overload_again = reason == "OVERLOADED" && overloaded++ < options_.overloaded_retries;
     const bool again = unanswered ? MayPass(status) : overload_again;
-    if (!again || Clock::now() + pause > end) {
-      return unanswered && (NoAnswer(status) || SettlesNothing(reason)) ? WithEarlierCopy(status) : status;
-    }
+    if (!again || Clock::now() + pause > end) return Final(status, unanswered);
     std::this_thread::sleep_for(pause);
     pause = std::min(2 * pause, kLongestPause);
   }

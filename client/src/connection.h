@@ -39,6 +39,8 @@ class Connection {  // Thread-safe.
 
  private:
   absl::Status Attempt(const CallRules& rules, absl::FunctionRef<grpc::Status(grpc::ClientContext&)> attempt) const;
+  // What Call returns for the last answer; `unanswered`: a copy was sent before and got none.
+  absl::Status Final(const absl::Status& status, bool unanswered) const;
 
   const ClientOptions options_;
   const std::shared_ptr<grpc::Channel> channel_;

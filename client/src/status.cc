@@ -66,7 +66,9 @@ std::optional<std::string> DetailOf(const absl::Status& status, absl::string_vie
   return std::string(*payload);
 }
 
-bool NeverSent(const absl::Status& status) { return DetailOf(status, kNeverSent).has_value(); }
+bool NeverSent(const absl::Status& status) {
+  return DetailOf(status, kNeverSent).has_value() && !DetailOf(status, kEarlierCopy).has_value();
+}
 
 bool OutcomeUnknown(const absl::Status& status) {
   if (status.ok() || NeverSent(status)) return false;

@@ -3,8 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
-#include <memory>
-#include <mutex>
+#include <future>
 #include <string>
 #include <thread>
 #include <vector>
@@ -108,6 +107,26 @@ TEST_F(CallTest, StopsRepeatingWhenTheBoundIsReached) {
   EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
   EXPECT_TRUE(OutcomeUnknown(status));
   EXPECT_THAT(requests_, SizeIs(1));
+}
+
+TEST_F(CallTest, DoesNotKnowTheOutcomeWhenTheDaemonGoesAwayAfterACopyWasSent) {
+  std::promise<void> received;
+  daemon_.metadata.on_MarkDirty = [&](grpc::ServerContext*, const v1::MarkDirtyRequest&, v1::MarkDirtyResponse&) {
+    if (requests_.empty()) received.set_value();
+    requests_.emplace_back();
+    return kLostConnection;
+  };
+  ClientOptions options = Options();
+  options.repeat_for = milliseconds(300);
+  Client client(options);
+  absl::Status status;
+  std::thread caller([&] { status = Mark(client).status(); });
+  received.get_future().wait();
+  daemon_.Stop();
+  caller.join();
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+  EXPECT_TRUE(OutcomeUnknown(status)) << status;
+  EXPECT_FALSE(NeverSent(status)) << "an earlier copy was";
 }
 
 TEST_F(CallTest, ReportsIncarnationChangedAndNeverRepeats) {

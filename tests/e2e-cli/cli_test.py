@@ -286,7 +286,7 @@ class CliTest(unittest.TestCase):
         self.assertEqual([m["dirty"] for m in listed], [False, True] * 5)
 
         more = "".join(f"{i} {i + 5}\n" for i in range(70000, 70000 + 65536 + 20)).splitlines(keepends=True)
-        more[65536 + 3] = "1 4000000\n"  # In use; the second batch fails whole.
+        more[65536 + 3] = "69999 1600000\n"  # In use; the second batch fails whole.
         error = self.refused("CBLOCK_IN_USE", "mapping", "insert", "lines", "-", stdin="".join(more))
         self.assertIn("line 65540: ", error["message"])
         self.assertIn("65536 lines were applied", error["message"])
@@ -342,7 +342,7 @@ class CliTest(unittest.TestCase):
 
     def test_tables_are_aligned(self):
         self.create("people")
-        self.done("mapping", "insert", "people", "3:4:dirty", "10:123456")
+        self.done("mapping", "insert", "people", "3:4:dirty", "10:12345")
         lines = self.done("mapping", "list", "people").out.splitlines()
         self.assertEqual(len(lines), 3)
         self.assertEqual(len({line.index(word) for line, word in zip(lines, ["DIRTY", "yes", "no"])}), 1)
