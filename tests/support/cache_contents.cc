@@ -49,6 +49,7 @@ std::string ToText(const Stats& s) {
 }  // namespace
 
 std::string Difference(const CacheContents& found, const CacheContents& expected) {
+  if (found == expected) return "";
   std::string out;
   CompareField("version", found.version, expected.version, out);
   CompareField("clean_shutdown", found.clean_shutdown, expected.clean_shutdown, out);

@@ -108,11 +108,14 @@ void CacheModel::Collect(const RemoveMappings& m, std::set<Reason>& faults) cons
     if (!m.cblocks.empty() || !m.oblocks.empty() || m.oblock_range->end < m.oblock_range->begin) {
       faults.insert(Reason::kInvalidRequest);
     }
+    size_t within = 0;
     for (const auto& [cblock, to] : running_.mappings) {
       const Oblock oblock(to.oblock);
-      const bool within = oblock >= m.oblock_range->begin && oblock < m.oblock_range->end;
-      if (within && to.dirty && !m.discard_dirty) faults.insert(Reason::kMappingDirty);
+      if (oblock < m.oblock_range->begin || oblock >= m.oblock_range->end) continue;
+      if (to.dirty && !m.discard_dirty) faults.insert(Reason::kMappingDirty);
+      ++within;
     }
+    if (within > kMaxItemsPerRequest) faults.insert(Reason::kTooManyItems);
     return;
   }
   CollectPairs(m.cblocks, m.oblocks, faults);

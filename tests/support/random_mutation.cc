@@ -136,7 +136,9 @@ void RandomMutation::StartHints() {
 void RandomMutation::Hint() {
   for (size_t i = random_.Below(limits_.max_items); i < limits_.max_items; ++i) {
     if (contents_.cache_blocks == 0 && !Spoil()) continue;
-    cblocks_.push_back(Spoil() ? AnyCblock() : static_cast<uint32_t>(random_.Below(contents_.cache_blocks)));
+    cblocks_.push_back(contents_.cache_blocks == 0 || Spoil()
+                           ? AnyCblock()
+                           : static_cast<uint32_t>(random_.Below(contents_.cache_blocks)));
     hints_.push_back(static_cast<uint32_t>(random_.Next()));
   }
   if (Spoil()) hints_.push_back(1);

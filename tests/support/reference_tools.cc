@@ -3,8 +3,8 @@
 #include <sys/wait.h>
 
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
-#include <iterator>
 
 #include "core/base/check.h"
 #include "core/base/ids.h"
@@ -26,8 +26,11 @@ ToolResult Run(const std::string& command) {
 }
 
 std::string ReadFile(const std::string& path) {
+  std::string bytes(std::filesystem::file_size(path), '\0');
   std::ifstream stream(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
+  stream.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  DMCACHED_CHECK(stream.good());
+  return bytes;
 }
 
 }  // namespace
