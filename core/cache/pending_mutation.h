@@ -22,6 +22,7 @@ struct PendingMutation {
   bool parked = false;  // Its id, if any, is in the book of ids.
 
   // How far the search for metadata space has come.
+  bool pruned = false;     // Snapshots without readers were forgotten.
   bool waited = false;     // For the commit that was in flight.
   bool committed = false;  // What was applied before.
 };

@@ -215,6 +215,7 @@ class ServedCache : public std::enable_shared_from_this<ServedCache> {  // Threa
   Reservations reservations_ ABSL_GUARDED_BY(mutex_);
   RequestIds request_ids_ ABSL_GUARDED_BY(mutex_);
   std::vector<ParkedMutation> parked_ ABSL_GUARDED_BY(mutex_);
+  size_t requeued_ ABSL_GUARDED_BY(mutex_) = 0;              // Once parked, in the queue again.
   std::vector<Task> when_unparked_ ABSL_GUARDED_BY(mutex_);  // Queued once nothing is parked.
   std::atomic<size_t> queued_{0};                            // Requests not yet applied or refused.
 
@@ -226,6 +227,7 @@ class ServedCache : public std::enable_shared_from_this<ServedCache> {  // Threa
   std::optional<CommitTrigger> commit_wanted_ ABSL_GUARDED_BY(mutex_);
   bool clean_wanted_ ABSL_GUARDED_BY(mutex_) = false;
   uint64_t last_insert_ ABSL_GUARDED_BY(mutex_) = 0;               // Transaction of the latest insert.
+  uint64_t origin_resized_ ABSL_GUARDED_BY(mutex_) = 0;            // Transaction that set the origin's size.
   uint64_t applied_running_ ABSL_GUARDED_BY(mutex_) = 0;           // Requests in the open transaction ...
   uint64_t applied_writing_ ABSL_GUARDED_BY(mutex_) = 0;           // ... and in the one in flight.
   std::optional<Duration> changed_since_ ABSL_GUARDED_BY(mutex_);  // Of the open transaction.

@@ -110,6 +110,8 @@ void ServedCache::Fail(const absl::Status& why, Answers& answers) {
   commit_wanted_.reset();
   clean_wanted_ = false;
   changed_since_.reset();
+  // Whether the new size made it is not known here; the metadata's own geometry will tell.
+  if (origin_resized_ > metadata_->durable_transaction()) options_.origin_size.reset();
   request_ids_.Lose(metadata_->durable_transaction());
   // Who waits for the commit in flight hears what became of it once the writer has stopped.
   Waiters in_flight;

@@ -181,6 +181,8 @@ void ServedCache::Install(std::unique_ptr<CacheMetadata> metadata) {
   incarnation_ = environment_.random();
   revision_ = 0;
   last_insert_ = 0;
+  origin_resized_ = 0;
+  applied_running_ = 0;
   stop_ = std::make_shared<std::atomic<bool>>(false);
   recover_at_.reset();
   // Said once: what is found next time is this cache's own doing.
@@ -236,6 +238,7 @@ void ServedCache::DropMetadata() {
   MutexLock lock(mutex_);
   while (lookups_ != 0) lookups_done_.Wait(mutex_);
   metadata_.reset();
+  counters_->snapshots.store(0);
 }
 
 void ServedCache::Close(CacheEnding how, Callback<absl::Status> done) {
@@ -261,8 +264,11 @@ absl::Status ServedCache::CheckClose(const CacheEnding& how) const {
 void ServedCache::RunClose(CacheEnding how, Callback<absl::Status> done) {
   Answers answers;
   MutexLock lock(mutex_);
-  if (!parked_.empty()) {
-    when_unparked_.push_back([this, how, done = std::move(done)]() mutable { RunClose(how, std::move(done)); });
+  if (!parked_.empty() || requeued_ != 0) {
+    Task again = [this, how, done = std::move(done)]() mutable { RunClose(how, std::move(done)); };
+    // Behind those that are in the queue again.
+    if (parked_.empty()) return Enqueue(std::move(again));
+    when_unparked_.push_back(std::move(again));
     return;
   }
   if (absl::Status refused = CheckClose(how); !refused.ok()) return answers.Add(std::move(done), std::move(refused));

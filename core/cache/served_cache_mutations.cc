@@ -26,7 +26,10 @@ void ServedCache::Apply(Mutation mutation, Conditions conditions, Callback<absl:
   if (!conditions.request_id.empty()) request->fingerprint = FingerprintOf(mutation);
   request->mutation = std::move(mutation);
   request->conditions = std::move(conditions);
-  if (queue_full()) return AnswerOverloaded(std::move(done));
+  if (queue_full()) {
+    counters_->rejected[static_cast<size_t>(Reason::kOverloaded)].fetch_add(1, std::memory_order_relaxed);
+    return AnswerOverloaded(std::move(done));
+  }
   request->done = std::move(done);
   queued_.fetch_add(1);
   Enqueue([this, request = std::move(request)]() mutable { RunMutation(std::move(request)); });
@@ -141,7 +144,10 @@ absl::StatusOr<uint32_t> ServedCache::ApplyOnce(const Mutation& mutation, BlockS
   }
   if (const Resize* resize = std::get_if<Resize>(&mutation); resize != nullptr) {
     reservations_.DropFrom(Cblock(metadata_->cache_blocks()));
-    if (resize->origin_size.has_value()) options_.origin_size = resize->origin_size;
+    if (resize->origin_size.has_value()) {
+      options_.origin_size = resize->origin_size;
+      origin_resized_ = StateTransaction();
+    }
   }
   return removed;
 }
@@ -204,6 +210,11 @@ void ServedCache::HandleError(std::unique_ptr<PendingMutation> request, const ab
 // Blocks that S uses become free when N is durable, those that N alone uses with the commit after it; snapshots hold
 // theirs until they are revoked.
 void ServedCache::FindSpace(std::unique_ptr<PendingMutation> request, const absl::Status& error, Answers& answers) {
+  // What readers have let go of since is free without more ado.
+  if (!std::exchange(request->pruned, true)) {
+    metadata_->store().PruneSnapshots();
+    return Requeue(std::move(request));
+  }
   if (writing_ != nullptr && !request->waited) {
     request->waited = true;
     return Park(std::move(request), metadata_->transaction() - 1);
@@ -268,7 +279,14 @@ void ServedCache::UnparkThrough(uint64_t durable) {
 }
 
 void ServedCache::Requeue(std::unique_ptr<PendingMutation> request) {
-  Enqueue([this, request = std::move(request)]() mutable { RunMutation(std::move(request)); });
+  ++requeued_;
+  Enqueue([this, request = std::move(request)]() mutable {
+    {
+      MutexLock lock(mutex_);
+      --requeued_;
+    }
+    RunMutation(std::move(request));
+  });
 }
 
 }  // namespace dmcached

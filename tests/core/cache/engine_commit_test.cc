@@ -211,6 +211,19 @@ TEST_F(EngineSpaceTest, SnapshotsAreRevokedBeforeARequestIsRefused) {
   EXPECT_EQ(engine().Metrics()[0].counters->snapshots_revoked.load(), 1u);
 }
 
+TEST_F(EngineSpaceTest, WhatASnapshotHeldIsFreeOnceItsReaderIsGone) {
+  CreateSmall();
+  ASSERT_THAT(Do(Spread(8, 0), {.durable = true}), IsOk());
+  auto snapshot = Snapshot();
+  ASSERT_THAT(snapshot, IsOk());
+  ASSERT_THAT(Do(Spread(8, 1), {.durable = true}), IsOk());
+  snapshot->reset();
+  const uint64_t commits = Commits();
+  ASSERT_THAT(Do(Spread(8, 2)), IsOk());
+  EXPECT_EQ(Commits(), commits);
+  EXPECT_EQ(engine().Metrics()[0].counters->snapshots_revoked.load(), 0u);
+}
+
 // MODEL.md finding 8: a commit that changes no array block takes no space.
 TEST_F(EngineSpaceTest, ASnapshotAndACommitOfStatisticsNeedNoSpace) {
   CreateSmall();

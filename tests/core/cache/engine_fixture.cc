@@ -79,7 +79,7 @@ absl::StatusOr<std::unique_ptr<BlockDevice>> DeviceBank::Open(const DeviceReques
       new Handle(*this, request.path, found->second, request.read_only, request.exclusive));
 }
 
-EngineTest::EngineTest(EngineOptions options) : options_(options) {
+EngineTest::EngineTest(EngineOptions options, std::optional<uint64_t> seed) : executors_(seed), options_(options) {
   bank_.Add("/meta", kMetadataBytes);
   Start();
 }

@@ -67,7 +67,8 @@ class EngineTest : public testing::Test {
   static constexpr uint64_t kMetadataBytes = 4 << 20;
 
   EngineTest() : EngineTest(EngineOptions{}) {}
-  explicit EngineTest(EngineOptions options);
+  // With a seed any executor's oldest task may run next, not the oldest of all.
+  explicit EngineTest(EngineOptions options, std::optional<uint64_t> seed = std::nullopt);
   ~EngineTest() override;
 
   Engine& engine() { return *engine_; }
