@@ -263,6 +263,16 @@ TEST_F(CallTest, SaysThatNothingWasSentWhenThereIsNoDaemon) {
   EXPECT_THAT(std::string(status.message()), HasSubstr(daemon_.address()));
 }
 
+TEST_F(CallTest, FindsTheDaemonAgainAfterARestart) {
+  Client client(Options());
+  ASSERT_TRUE(Mark(client).ok());
+  daemon_.Stop();
+  EXPECT_TRUE(NeverSent(Mark(client).status()));
+  daemon_.Start();
+  const absl::Status status = Mark(client).status();
+  EXPECT_TRUE(status.ok()) << status;
+}
+
 TEST_F(CallTest, ReportsHealth) {
   daemon_.health.on_Check = [](grpc::ServerContext*, const grpc::health::v1::HealthCheckRequest& request,
                                grpc::health::v1::HealthCheckResponse& answer) {

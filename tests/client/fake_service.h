@@ -5,7 +5,9 @@
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
 
+#include <chrono>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -99,7 +101,11 @@ class FakeHealthService : public grpc::health::v1::Health::Service {
 // Answers are set before the first call.
 class FakeDaemon {
  public:
-  FakeDaemon() {
+  FakeDaemon() { Start(); }
+  ~FakeDaemon() { Stop(); }
+
+  // Again, at the same address.
+  void Start() {
     grpc::ServerBuilder builder;
     builder.AddListeningPort(address(), grpc::InsecureServerCredentials());
     builder.RegisterService(&cache);
@@ -107,7 +113,6 @@ class FakeDaemon {
     builder.RegisterService(&health);
     server_ = builder.BuildAndStart();
   }
-  ~FakeDaemon() { Stop(); }
 
   // Refuses connections from now on.
   void Stop() {

@@ -94,6 +94,7 @@ TEST_F(MutateStreamTest, NeverHasMoreInFlightThanAllowed) {
       most_ahead = std::max(most_ahead, sent.load() - (batch - 1));
       call.Write(Applied(batch, 0));
     }
+    if (call.Read(&request)) return grpc::Status(grpc::StatusCode::INTERNAL, "too many batches");
     call.Write(Applied(kBatches, kBatches));
     return grpc::Status::OK;
   };
@@ -188,9 +189,12 @@ TEST_F(MutateStreamTest, CollectsFailedBatchesWhenItGoesOn) {
 }
 
 TEST_F(MutateStreamTest, DestroyingItCancelsTheCall) {
+  std::promise<void> started;
   std::atomic<bool> ended = false;
   daemon_.metadata.on_Mutate = [&](grpc::ServerContext*, Call& call) {
     v1::MutateRequest request;
+    call.Read(&request);
+    started.set_value();  // A call that is cancelled before may never reach the service.
     while (call.Read(&request)) continue;
     ended = true;
     return grpc::Status::OK;
@@ -200,6 +204,7 @@ TEST_F(MutateStreamTest, DestroyingItCancelsTheCall) {
     absl::StatusOr<MutateStream> stream = client.Mutate("c");
     ASSERT_TRUE(stream.ok()) << stream.status();
     ASSERT_TRUE(SendOne(*stream).ok());
+    started.get_future().wait();
   }
   daemon_.Stop();
   EXPECT_TRUE(ended);

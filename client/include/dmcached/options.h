@@ -14,7 +14,7 @@ inline constexpr std::chrono::milliseconds kNoDeadline{0};
 
 struct ClientOptions {
   std::string address = "unix:/run/dmcached/dmcached.sock";  // unix:PATH or HOST:PORT.
-  // How long a call may wait for the first connection before it is UNAVAILABLE; nothing has been sent then.
+  // How long an attempt may wait for a connection before it is UNAVAILABLE; nothing has been sent then.
   std::chrono::milliseconds connect_timeout{2000};
   // Deadline of one attempt of a unary call; Create, Open, Close, Delete, Resize and streams have none.
   std::chrono::milliseconds timeout{30000};
