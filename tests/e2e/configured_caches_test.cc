@@ -96,7 +96,7 @@ TEST_F(ConfiguredCachesTest, ASecondDaemonIsKeptOffSocketAndDevice) {
   v1::GetCacheResponse response;
   ASSERT_THAT(v1::CacheService::NewStub(channel)->GetCache(&context, request, &response), Succeeds());
   EXPECT_EQ(response.cache().state(), v1::Cache::STATE_FAILED);
-  EXPECT_THAT(response.cache().last_error(), testing::HasSubstr("in use"));
+  EXPECT_THAT(response.cache().last_error(), testing::HasSubstr("locked by another user"));
   // The first one goes on.
   EXPECT_THAT(Insert({{1, 10}}), Succeeds());
 }

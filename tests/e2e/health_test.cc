@@ -24,10 +24,14 @@ class HealthTest : public DaemonTest {
     return health().Check(&context, request, response);
   }
   // Health follows the state of a cache within a few ticks.
-  void Await(const std::string& service, grpc::StatusCode code) {
+  void Await(const std::string& service, HealthCheckResponse::ServingStatus status) {
     const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(30);
     HealthCheckResponse response;
-    while (Check(service, &response).error_code() != code) ASSERT_LT(std::chrono::steady_clock::now(), give_up);
+    do {
+      ASSERT_LT(std::chrono::steady_clock::now(), give_up);
+      const bool known = Check(service, &response).ok();
+      if (!known) response.set_status(HealthCheckResponse::SERVICE_UNKNOWN);
+    } while (response.status() != status);
   }
 };
 
@@ -47,11 +51,19 @@ TEST_F(HealthTest, ACacheIsServingWhileItIsOpen) {
   HealthCheckResponse response;
   EXPECT_EQ(Check("cache/c1", &response).error_code(), grpc::StatusCode::NOT_FOUND);
   CreateStandard();
-  Await("cache/c1", grpc::StatusCode::OK);
-  ASSERT_THAT(Check("cache/c1", &response), Succeeds());
-  EXPECT_EQ(response.status(), HealthCheckResponse::SERVING);
+  Await("cache/c1", HealthCheckResponse::SERVING);
   ASSERT_THAT(Close(), Succeeds());
-  Await("cache/c1", grpc::StatusCode::NOT_FOUND);
+  Await("cache/c1", HealthCheckResponse::SERVICE_UNKNOWN);
+}
+
+TEST_F(HealthTest, ACacheThatCouldNotBeOpenedIsNotServing) {
+  Stop();
+  CacheConfig broken;
+  broken.name = "broken";
+  broken.metadata = folder_.File("missing");
+  config_.caches.push_back(broken);
+  Start();
+  Await("cache/broken", HealthCheckResponse::NOT_SERVING);
 }
 
 TEST_F(HealthTest, AWatchSeesTheCacheComeAndGo) {

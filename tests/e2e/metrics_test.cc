@@ -65,9 +65,9 @@ TEST_F(MetricsTest, ACacheIsDescribedAndItsWorkCounted) {
   EXPECT_EQ(value("dmcached_mutations_total{cache=\"c1\",op=\"insert\"}"), 4);
   EXPECT_EQ(value("dmcached_mutations_total{cache=\"c1\",op=\"mark_dirty\"}"), 1);
   EXPECT_EQ(value("dmcached_mutations_rejected_total{cache=\"c1\",reason=\"CBLOCK_IN_USE\"}"), 1);
-  EXPECT_EQ(value("dmcached_pending_mutations{cache=\"c1\"}"), 0);  // The refusal waited for a commit.
+  EXPECT_EQ(value("dmcached_pending_mutations{cache=\"c1\"}"), 1);  // The last insert.
   EXPECT_GE(value("dmcached_commits_total{cache=\"c1\",trigger=\"ack\"}"), 1);
-  EXPECT_GE(value("dmcached_commit_duration_seconds_count{cache=\"c1\"}"), 2);
+  EXPECT_GE(value("dmcached_commit_duration_seconds_count{cache=\"c1\"}"), 1);
   EXPECT_GE(value("dmcached_durable_transaction{cache=\"c1\"}"), 1);
   EXPECT_GT(value("dmcached_last_commit_timestamp_seconds{cache=\"c1\"}"), 1.5e9);
   EXPECT_GT(value("dmcached_cache_dirty_since_timestamp_seconds{cache=\"c1\"}"), 1.5e9);
