@@ -16,7 +16,10 @@ ServedCache::ServedCache(const CacheEnvironment& environment, std::string name)
       counters_(std::make_shared<CacheCounters>()),
       stop_(std::make_shared<std::atomic<bool>>(false)),
       queue_(environment.executors.NewSerialExecutor(absl::StrCat("dmc-q-", name_))),
-      writer_(environment.executors.NewSerialExecutor(absl::StrCat("dmc-c-", name_))) {}
+      writer_(environment.executors.NewSerialExecutor(absl::StrCat("dmc-c-", name_))) {
+  MutexLock lock(mutex_);
+  PublishMetrics();
+}
 
 ServedCache::~ServedCache() {
   // Whatever is queued still runs; nothing of it may change or start anything.
@@ -145,11 +148,15 @@ CacheInfo ServedCache::Info() const {
   return info;
 }
 
-CacheMetrics ServedCache::Metrics() const {
+void ServedCache::SetState(CacheState state) {
+  state_ = state;
+  PublishMetrics();
+}
+
+void ServedCache::PublishMetrics() {
   CacheMetrics metrics;
   metrics.name = name_;
   metrics.counters = counters_;
-  MutexLock lock(mutex_);
   metrics.state = state_;
   metrics.dirty_tracking = options_.dirty_tracking;
   const Superblock& superblock = metadata_ != nullptr ? metadata_->superblock() : last_info_.superblock;
@@ -158,7 +165,13 @@ CacheMetrics ServedCache::Metrics() const {
   if (device_ != nullptr) metrics.devices["metadata"] = device_;
   if (fast_ != nullptr) metrics.devices["fast"] = fast_;
   if (origin_ != nullptr) metrics.devices["origin"] = origin_;
-  return metrics;
+  MutexLock lock(metrics_mutex_);
+  metrics_ = std::move(metrics);
+}
+
+CacheMetrics ServedCache::Metrics() const {
+  MutexLock lock(metrics_mutex_);
+  return metrics_;
 }
 
 }  // namespace dmcached

@@ -96,6 +96,9 @@ class ServedCache : public std::enable_shared_from_this<ServedCache> {  // Threa
   absl::Status CheckWritable() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Duration Now() const { return environment_.clock.Monotonic(); }
   double WallSeconds() const;
+  void SetState(CacheState state) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // After every change of what Metrics tells.
+  void PublishMetrics() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   // --- Mutations (served_cache_mutations.cc), on the queue ---
 
@@ -237,6 +240,10 @@ class ServedCache : public std::enable_shared_from_this<ServedCache> {  // Threa
   size_t lookups_ ABSL_GUARDED_BY(mutex_) = 0;  // That use the metadata on another thread.
   CondVar lookups_done_;
   std::vector<std::weak_ptr<SnapshotReader>> snapshots_ ABSL_GUARDED_BY(mutex_);
+
+  // Apart from the mutex, which a scrape must not wait for.
+  mutable Mutex metrics_mutex_;
+  CacheMetrics metrics_ ABSL_GUARDED_BY(metrics_mutex_);
 
   // Last, so that their tasks end before anything else does: the writer's tasks use the queue.
   std::unique_ptr<Executor> queue_;

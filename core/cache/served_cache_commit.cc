@@ -104,7 +104,7 @@ void ServedCache::AbandonCommit(const CommitBatch& batch, const absl::Status& wh
 
 void ServedCache::Fail(const absl::Status& why, Answers& answers) {
   if (state_ == CacheState::kFailed) return;
-  state_ = CacheState::kFailed;
+  SetState(CacheState::kFailed);
   failure_ = why;
   stop_->store(true);
   commit_wanted_.reset();
@@ -135,7 +135,7 @@ void ServedCache::DelayRecovery() {
 
 void ServedCache::MeetDamage(const absl::Status& damage, Answers& answers) {
   if (state_ != CacheState::kOpen) return;
-  state_ = CacheState::kNeedsCheck;
+  SetState(CacheState::kNeedsCheck);
   failure_ = damage;
   metadata_->SetNeedsCheck();
   Await(

@@ -43,6 +43,7 @@ absl::Status ServedCache::OpenDevices() {
   device_ = std::move(device);
   fast_ = std::move(fast);
   origin_ = std::move(origin);
+  PublishMetrics();
   return absl::OkStatus();
 }
 
@@ -51,6 +52,7 @@ void ServedCache::CloseDevices() {
   device_.reset();
   fast_.reset();
   origin_.reset();
+  PublishMetrics();
 }
 
 void ServedCache::Create(CreateOptions options, Callback<absl::StatusOr<CacheInfo>> done) {
@@ -125,7 +127,7 @@ void ServedCache::Open(OpenOptions options, Callback<absl::StatusOr<OpenResult>>
       MutexLock lock(mutex_);
       if (options.metadata_path.empty()) options.metadata_path = options_.metadata_path;
       options_ = std::move(options);
-      state_ = CacheState::kOpening;
+      SetState(CacheState::kOpening);
       failure_ = absl::OkStatus();
       if (holdoff) reservations_.HoldOff(Now() + environment_.options.max_reservation_ttl);
     }
@@ -134,7 +136,7 @@ void ServedCache::Open(OpenOptions options, Callback<absl::StatusOr<OpenResult>>
     if (!opened.ok()) {
       CloseDevices();
       MutexLock lock(mutex_);
-      state_ = CacheState::kFailed;
+      SetState(CacheState::kFailed);
       failure_ = opened;
     }
     std::move(done)(Opened(opened));
@@ -175,7 +177,7 @@ absl::Status ServedCache::OpenMetadata() {
 void ServedCache::Install(std::unique_ptr<CacheMetadata> metadata) {
   MutexLock lock(mutex_);
   metadata_ = std::move(metadata);
-  state_ = options_.read_only ? CacheState::kReadOnly : CacheState::kOpen;
+  SetState(options_.read_only ? CacheState::kReadOnly : CacheState::kOpen);
   failure_ = absl::OkStatus();
   was_open_ = true;
   incarnation_ = environment_.random();
@@ -272,7 +274,8 @@ void ServedCache::RunClose(CacheEnding how, Callback<absl::Status> done) {
     return;
   }
   if (absl::Status refused = CheckClose(how); !refused.ok()) return answers.Add(std::move(done), std::move(refused));
-  const CacheState before = std::exchange(state_, CacheState::kClosing);
+  const CacheState before = state_;
+  SetState(CacheState::kClosing);
   if (before != CacheState::kOpen && before != CacheState::kNeedsCheck) {
     return Enqueue([this, how, done = std::move(done)]() mutable {
       WhenWriterStopped([this, how, done = std::move(done)]() mutable { FinishClose(how, std::move(done)); });

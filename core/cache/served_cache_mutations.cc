@@ -142,6 +142,7 @@ absl::StatusOr<uint32_t> ServedCache::ApplyOnce(const Mutation& mutation, BlockS
     reservations_.Consume(insert->cblocks);
     last_insert_ = StateTransaction();
   }
+  if (std::holds_alternative<BeginHints>(mutation)) PublishMetrics();
   if (const Resize* resize = std::get_if<Resize>(&mutation); resize != nullptr) {
     reservations_.DropFrom(Cblock(metadata_->cache_blocks()));
     if (resize->origin_size.has_value()) {

@@ -220,6 +220,32 @@ TEST_F(EngineLifecycleTest, ShutdownClosesEverythingAndRefusesNewWork) {
   EXPECT_FALSE(bank_.is_locked("/other"));
 }
 
+TEST_F(EngineLifecycleTest, MetricsFollowStateDevicesAndPolicy) {
+  bank_.Add("/fast", 100 * 65536);
+  ASSERT_THAT(Create(10, DirtyTracking::kConservative, [](CreateOptions& o) { o.fast_path = "/fast"; }), IsOk());
+  CacheMetrics metrics = engine().Metrics()[0];
+  EXPECT_EQ(metrics.name, "c");
+  EXPECT_EQ(metrics.state, CacheState::kOpen);
+  EXPECT_EQ(metrics.metadata_version, 2u);
+  EXPECT_EQ(metrics.dirty_tracking, DirtyTracking::kConservative);
+  EXPECT_EQ(metrics.devices.count("metadata"), 1u);
+  EXPECT_EQ(metrics.devices.count("fast"), 1u);
+  EXPECT_EQ(metrics.devices.count("origin"), 0u);
+  EXPECT_EQ(metrics.policy, "");
+  metrics.devices.clear();
+  ASSERT_THAT(Do(BeginHints{.policy_name = "smq"}), IsOk());
+  EXPECT_EQ(engine().Metrics()[0].policy, "smq");
+  ASSERT_THAT(Close(), IsOk());
+  EXPECT_TRUE(engine().Metrics().empty());
+  EXPECT_THAT(Open([](OpenOptions& o) {
+                o.metadata_path = "/none";
+                o.keep_if_failed = true;
+              }),
+              HasReasonIs(Reason::kDeviceNotFound));
+  EXPECT_EQ(engine().Metrics()[0].state, CacheState::kFailed);
+  EXPECT_TRUE(engine().Metrics()[0].devices.empty());
+}
+
 TEST_F(EngineLifecycleTest, ShutdownOfNothingCallsBack) { EXPECT_THAT(Shutdown(), IsOk()); }
 
 TEST_F(EngineLifecycleTest, ShutdownWaitsForAnOpenUnderWay) {
