@@ -99,6 +99,7 @@ absl::StatusOr<IndexTree> IndexTree::Load(BlockDevice& device, MetadataBlock roo
                                           const std::function<absl::Status(MetadataBlock)>& claim,
                                           std::vector<uint32_t>& locations) {
   std::vector<Level> top_down;
+  std::vector<std::vector<uint64_t>> keys;  // Of each level, its nodes' keys one after the other.
   std::vector<MetadataBlock> level_locations = {root};
   for (bool leaves = false; !leaves;) {
     if (top_down.size() == kMaxLevels) return Damaged(root, "the tree is too deep");
@@ -107,7 +108,9 @@ absl::StatusOr<IndexTree> IndexTree::Load(BlockDevice& device, MetadataBlock roo
     leaves = nodes.front().leaf;
     level_locations.clear();
     Level level;
+    std::vector<uint64_t>& level_keys = keys.emplace_back();
     for (const RawNode& node : nodes) {
+      level_keys.insert(level_keys.end(), node.keys.begin(), node.keys.end());
       const uint64_t first = leaves ? locations.size() : level_locations.size();
       level.push_back({.location = node.location,
                        .first_child = first,
@@ -133,9 +136,24 @@ absl::StatusOr<IndexTree> IndexTree::Load(BlockDevice& device, MetadataBlock roo
   IndexTree tree;
   tree.levels_.assign(std::make_move_iterator(top_down.rbegin()), std::make_move_iterator(top_down.rend()));
   for (size_t level = 1; level < tree.levels_.size(); ++level) {
-    for (Node& node : tree.levels_[level]) node.first_key = tree.levels_[level - 1][node.first_child].first_key;
+    DMCACHED_RETURN_IF_ERROR(
+        CheckKeys(tree.levels_[level], tree.levels_[level - 1], keys[tree.levels_.size() - 1 - level]));
   }
   return tree;
+}
+
+absl::Status IndexTree::CheckKeys(Level& level, const Level& below, const std::vector<uint64_t>& keys) {
+  for (Node& node : level) {
+    node.first_key = below[node.first_child].first_key;
+    for (uint64_t i = 0; i < node.children; ++i) {
+      const uint64_t key = keys[node.first_child + i];
+      const uint64_t first = below[node.first_child + i].first_key;
+      // A lower bound may be too low only where there is no child before it.
+      if (key == first || (i == 0 && key < first)) continue;
+      return Damaged(node.location, absl::StrCat("key ", key, " over a child that begins with ", first));
+    }
+  }
+  return absl::OkStatus();
 }
 
 void IndexTree::MarkChanged(uint64_t index) {

@@ -58,6 +58,9 @@ class IndexTree {  // Not thread-safe.
 
   // Even pieces of at most 252 children each.
   static Level BuildLevel(uint64_t children, const Level* below);
+  // Sets the first keys of `level` from the level below.  `keys`: as found, one per node below.  Errors: kDataLoss
+  // EUCLEAN if a look-up would miss the child.
+  static absl::Status CheckKeys(Level& level, const Level& below, const std::vector<uint64_t>& keys);
   void Pack(size_t level, const Node& node, const std::vector<Slot>& slots, std::span<std::byte> block) const;
 
   std::vector<Level> levels_;  // Leaves first, the root alone in the last.
