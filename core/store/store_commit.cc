@@ -20,6 +20,7 @@ absl::Status Store::PrepareBlocks(Superblock& superblock, CommitBatch& batch) {
   superblock.discard_root = roots[static_cast<size_t>(ArrayKind::kDiscards)];
   superblock.hint_root = roots[static_cast<size_t>(ArrayKind::kHints)];
   DMCACHED_RETURN_IF_ERROR(space_map_.Prepare(batch.buffers_, batch.writes_));
+  superblock.space_map = space_map_.root();  // Only now, and only with the bitmaps that it counts.
   for (Frame* frame : running_frames_) {
     if (frame->slot == nullptr) {  // Its array was dropped, or cut, in this transaction.
       frame->state = Frame::State::kClean;
@@ -52,7 +53,6 @@ absl::StatusOr<std::unique_ptr<CommitBatch>> Store::Prepare(Superblock& superblo
   if (changed_blocks_) {
     DMCACHED_RETURN_IF_ERROR(PrepareBlocks(superblock, *batch));
   }
-  superblock.space_map = space_map_.root();
   batch->superblock_ = superblock;
   batch->transaction_ = transaction_++;
   changed_blocks_ = false;
