@@ -208,7 +208,7 @@ class CacheMetadata {
  private:
   // Blocks that an operation had written in bulk, waiting to be put into arrays by its next round.
   struct BulkPlan {
-    const BlockSet* owner = nullptr;
+    uint64_t owner = 0;  // BlockSet::id().
     std::array<std::vector<BulkBlock>, kArrayKinds> fresh;
     uint64_t discarded = 0;  // Bits set in the fresh discard bitset.
   };
@@ -305,7 +305,7 @@ class CacheMetadata {
   bool assume_all_dirty_ = false;
   bool adopted_ = false;
   bool adopting_ = false;          // Between the commits of an adoption: CLEAN_SHUTDOWN stays clear.
-  bool damaged_mappings_ = false;  // Read-only open: some mapping block cannot be read.
+  bool damaged_mappings_ = false;  // Read-only open: some block of an array cannot be read.
   bool changed_ = false;
   bool clean_committing_ = false;
   Sectors origin_size_;

@@ -91,7 +91,7 @@ absl::Status CacheMetadata::ResizeDiscards(DiscardGeometry geometry, BlockSet& s
 }
 
 void CacheMetadata::AbandonBulk(const BlockSet* unless) {
-  if (!bulk_.has_value() || bulk_->owner == unless) return;
+  if (!bulk_.has_value() || (unless != nullptr && bulk_->owner == unless->id())) return;
   for (const auto& fresh : bulk_->fresh) {
     for (const BulkBlock& block : fresh) store_->ReleaseBulk(block.location);
   }
@@ -164,7 +164,7 @@ void CacheMetadata::PlanGrowth(ArrayKind kind, uint64_t old_entries, uint64_t en
 
 absl::Status CacheMetadata::PlanBulk(const Geometry& geometry, BlockSet& set) {
   BulkPlan plan;
-  plan.owner = &set;
+  plan.owner = set.id();
   if (geometry.cache_blocks != superblock_.cache_blocks) {
     PlanGrowth(ArrayKind::kMappings, superblock_.cache_blocks, geometry.cache_blocks, plan);
     if (superblock_.version == 2) {

@@ -60,6 +60,7 @@ bool BlockSet::Name(PackedArray& array, uint64_t index, bool change) {
 
 void BlockSet::Begin() {
   epoch_ = store_->NextEpoch();
+  if (id_ == 0) id_ = epoch_;
   durable_transaction_ = store_->durable_transaction();
   copies_ = 0;
   named_.clear();

@@ -48,6 +48,9 @@ class BlockSet {  // Not thread-safe; used by one request.
   // Fresh blocks that the operation had allocated in an earlier round; written before the next one.
   void WriteLater(std::vector<BulkBlock> blocks) { unwritten_ = std::move(blocks); }
 
+  // Of this request, unlike its address; 0 before the first round.
+  uint64_t id() const { return id_; }
+
   // Starts a round: forgets what was named, keeps pins.  Under the mutex.
   void Begin();
   // Ends an incomplete round: pins what is resident.  Under the mutex.
@@ -78,6 +81,7 @@ class BlockSet {  // Not thread-safe; used by one request.
   void ReadRun(std::span<Missing> run);
 
   Store* store_;
+  uint64_t id_ = 0;
   uint64_t epoch_ = 0;
   uint64_t durable_transaction_ = 0;  // When the round began.
   uint64_t copies_ = 0;
