@@ -133,6 +133,9 @@ absl::Status CacheMetadata::LookupCblocks(std::span<const uint32_t> cblocks, Blo
     // Where blocks are damaged, "not mapped" must be read from a sound one.
     if (damaged_mappings_) ReadMapping(cblock, set);
     if (!states_.mapped(cblock) || !ReadMapping(cblock, set)) continue;
+    if (damaged_mappings_ && superblock_.version == 2) {  // The dirty bit, too.
+      set.Read(store_->array(ArrayKind::kDirty), cblock / kBitsPerWord / kArrayWordsPerBlock);
+    }
     found.mapped = true;
     found.oblock = Oblock(MappingWord(cblock) >> kMappingFlagBits);
     found.dirty_stored = states_.dirty_bit(cblock);
