@@ -65,9 +65,12 @@ absl::Status CacheMetadata::CheckFormat(BlockDevice& device, const FormatParams&
   const DiscardGeometry discards = ChooseDiscardGeometry(params.origin_size, params.data_block_size);
   const uint64_t blocks = std::min(device.size_bytes() / kMetadataBlockBytes, kMaxMetadataBlocks);
   const uint64_t live = LiveMetadataBlocks(params.version, params.cache_blocks, discards.blocks, false, blocks);
-  if (blocks < live) {
+  // What Resize and the first commit want to have free besides: the empty arrays' index, and nodes of arrays to come.
+  const uint64_t needed = live + kArrayKinds + IndexTree::NodeCountFor(CeilDiv(params.cache_blocks, kHintsPerBlock)) +
+                          IndexTree::NodeCountFor(CeilDiv(params.cache_blocks, kBitsPerWord * kArrayWordsPerBlock));
+  if (blocks < needed) {
     return MakeError(Reason::kMetadataNoSpace, absl::StrCat(device.name(), " has ", blocks, " metadata blocks, ",
-                                                            params.cache_blocks, " cache blocks need ", live));
+                                                            params.cache_blocks, " cache blocks need ", needed));
   }
   return params.force ? absl::OkStatus() : CheckEmpty(device);
 }
@@ -185,6 +188,10 @@ absl::Status CacheMetadata::BeginWriting(bool assume_unclean) {
   DMCACHED_RETURN_IF_ERROR(device_->Write(0, block.span()));
   DMCACHED_RETURN_IF_ERROR(device_->Flush());
   store_->set_durable_superblock(superblock_);
+  // An empty hint array under CLEAN_SHUTDOWN panics Linux 6.1: the next commit leaves it out.
+  if (has_hints() && store_->array(ArrayKind::kHints).entries() == 0 && store_->CheckSpace(0).ok()) {
+    store_->DropArray(ArrayKind::kHints);
+  }
   return absl::OkStatus();
 }
 
