@@ -15,7 +15,10 @@
 #include <vector>
 
 #include "absl/container/inlined_vector.h"
+#include "absl/strings/str_cat.h"
 #include "core/cache/cache_metadata.h"
+#include "core/format/layout.h"
+#include "core/format/seal.h"
 #include "core/store/block_set.h"
 #include "tests/support/faulty_device.h"
 #include "tests/support/matchers.h"
@@ -198,6 +201,42 @@ class TestCache {
   std::unique_ptr<CacheMetadata> cache_;
   Mutex mutex_;
 };
+
+// Changes block 0 as a foreign writer might.
+inline void PatchSuperblock(BlockDevice& device, const std::function<void(Superblock&)>& change) {
+  AlignedBuffer block(kMetadataBlockBytes);
+  ASSERT_THAT(device.Read(0, block.span()), IsOk());
+  absl::StatusOr<Superblock> superblock = UnpackSuperblock(block.span());
+  ASSERT_THAT(superblock, IsOk());
+  change(*superblock);
+  PackSuperblock(*superblock, block.span());
+  ASSERT_THAT(device.Write(0, block.span()), IsOk());
+  ASSERT_THAT(device.Flush(), IsOk());
+}
+
+// Changes block `index` of an array on the device, and seals it again.
+inline void PatchArray(TestCache& cache, ArrayKind kind, uint64_t index,
+                       const std::function<void(std::span<std::byte>)>& change, bool seal = true) {
+  const MetadataBlock location(cache->store().array(kind).slot(index).location);
+  AlignedBuffer block(kMetadataBlockBytes);
+  ASSERT_THAT(cache.device().Read(BlockOffsetBytes(location), block.span()), IsOk());
+  change(block.span());
+  if (seal) SealBlock(BlockType::kArrayBlock, location, block.span());
+  ASSERT_THAT(cache.device().Write(BlockOffsetBytes(location), block.span()), IsOk());
+  ASSERT_THAT(cache.device().Flush(), IsOk());
+}
+// Word `i` of an array block.
+inline std::byte* WordOf(std::span<std::byte> block, uint64_t i) {
+  return block.data() + sizeof(DiskArrayBlockHeader) + i * sizeof(uint64_t);
+}
+
+class VersionTest : public testing::TestWithParam<uint32_t> {
+ protected:
+  uint32_t version() const { return GetParam(); }
+};
+#define DMCACHED_BOTH_VERSIONS(Suite)                                \
+  INSTANTIATE_TEST_SUITE_P(Versions, Suite, testing::Values(1u, 2u), \
+                           [](const auto& instance) { return absl::StrCat("V", instance.param); })
 
 inline DblockRange Dblocks(uint64_t begin, uint64_t end) { return {Dblock(begin), Dblock(end)}; }
 

@@ -1,0 +1,47 @@
+#include "core/cache/origin_duplicates.h"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+namespace dmcached {
+namespace {
+
+std::optional<Oblock> FindDuplicate(OriginDuplicates& duplicates, const std::vector<uint64_t>& oblocks) {
+  for (uint64_t pass = 0; pass < duplicates.passes(); ++pass) {
+    for (const uint64_t oblock : oblocks) duplicates.Add(Oblock(oblock));
+    duplicates.EndPass();
+  }
+  return duplicates.duplicate();
+}
+
+TEST(OriginDuplicatesTest, ByBitmapWhereTheOriginIsSmall) {
+  OriginDuplicates none(1000, 4);
+  EXPECT_EQ(none.passes(), 1u);
+  EXPECT_EQ(FindDuplicate(none, {0, 999, 64, 63}), std::nullopt);
+  OriginDuplicates twice(1000, 4);
+  EXPECT_EQ(FindDuplicate(twice, {0, 999, 64, 999}), Oblock(999));
+}
+
+TEST(OriginDuplicatesTest, ByPassesWhereItIsLarge) {
+  constexpr uint64_t kLarge = uint64_t{1} << 48;
+  std::vector<uint64_t> oblocks;
+  for (uint64_t i = 0; i < 1000; ++i) oblocks.push_back(kLarge - 1 - i * 977);
+  OriginDuplicates none(kLarge, oblocks.size(), /*budget_bytes=*/800);
+  EXPECT_EQ(none.passes(), 10u);
+  EXPECT_EQ(FindDuplicate(none, oblocks), std::nullopt);
+  for (const size_t victim : {0u, 499u, 999u}) {
+    std::vector<uint64_t> with = oblocks;
+    with.push_back(with[victim]);
+    OriginDuplicates twice(kLarge, with.size(), 800);
+    EXPECT_EQ(FindDuplicate(twice, with), Oblock(oblocks[victim]));
+  }
+}
+
+TEST(OriginDuplicatesTest, BothWaysForOblocksBeyondTheKnownEnd) {
+  OriginDuplicates twice(100, 4);
+  EXPECT_EQ(FindDuplicate(twice, {5, 1000000, 7, 1000000}), Oblock(1000000));
+}
+
+}  // namespace
+}  // namespace dmcached
