@@ -13,4 +13,11 @@
     }                                                                                                 \
   } while (false)
 
+// For what no path reaches; the compiler knows that it does not return.
+#define DMCACHED_UNREACHABLE(why)                                                                 \
+  do {                                                                                            \
+    std::fprintf(stderr, "dmcached: broken invariant at %s:%d: %s\n", __FILE__, __LINE__, (why)); \
+    std::abort();                                                                                 \
+  } while (false)
+
 #endif  // DMCACHED_CORE_BASE_CHECK_H_

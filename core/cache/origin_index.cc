@@ -61,7 +61,7 @@ void OriginIndex::Erase(Oblock oblock, Cblock cblock) {
   for (Table& table : tables_) {
     if (EraseFrom(table, hash, cblock)) return;
   }
-  DMCACHED_CHECK(false && "the mapping is not in the origin index");
+  DMCACHED_UNREACHABLE("the mapping is not in the origin index");
 }
 
 void OriginIndex::DropFrom(Cblock end) {

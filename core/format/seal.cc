@@ -31,7 +31,7 @@ BlockTraits TraitsOf(BlockType type) {
     case BlockType::kSpaceMapBitmap:
       return {"space-map bitmap block", kSpaceMapBitmapSalt, kLocationOffset};
   }
-  DMCACHED_CHECK(false);
+  DMCACHED_UNREACHABLE("unknown block type");
 }
 
 uint32_t Checksum(const BlockTraits& traits, std::span<const std::byte> block) {

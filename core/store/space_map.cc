@@ -143,8 +143,7 @@ absl::StatusOr<MetadataBlock> SpaceMap::Allocate() {
     }
     cursor_ = cursor_ + 1 == unavailable_.size() ? 0 : cursor_ + 1;
   }
-  DMCACHED_CHECK(false && "allocatable blocks counted but not found");
-  return absl::OkStatus();
+  DMCACHED_UNREACHABLE("allocatable blocks were counted but not found");
 }
 
 void SpaceMap::SetBit(uint64_t block, bool used) {
