@@ -18,7 +18,6 @@ using std::chrono::milliseconds;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::MatchesRegex;
-using testing::SizeIs;
 
 constexpr uint64_t kIncarnation = 0x1122334455667788;
 
@@ -61,7 +60,7 @@ TEST_F(CallTest, FillsInARandomRequestIdAndTheIncarnationOfGetCache) {
   Client client(Options());
   ASSERT_TRUE(Mark(client).ok());
   ASSERT_TRUE(Mark(client).ok());
-  ASSERT_THAT(requests_, SizeIs(2));
+  ASSERT_EQ(requests_.size(), 2u);
   EXPECT_THAT(requests_[0].options().request_id(), MatchesRegex("[0-9a-f]{32}"));
   EXPECT_THAT(requests_[1].options().request_id(), MatchesRegex("[0-9a-f]{32}"));
   EXPECT_NE(requests_[0].options().request_id(), requests_[1].options().request_id());
@@ -79,7 +78,7 @@ TEST_F(CallTest, UsesTheCallersIdIncarnationAndConditions) {
   options.expected_revision = 9;
   options.durable = true;
   ASSERT_TRUE(Mark(client, options).ok());
-  ASSERT_THAT(requests_, SizeIs(1));
+  ASSERT_EQ(requests_.size(), 1u);
   EXPECT_EQ(requests_[0].options().request_id(), "mine");
   EXPECT_EQ(requests_[0].options().incarnation(), 7u);
   EXPECT_EQ(requests_[0].options().expected_revision(), 9u);
@@ -93,7 +92,7 @@ TEST_F(CallTest, RepeatsWhatGotNoAnswerWithTheSameBytes) {
   const absl::StatusOr<MutationResult> result = Mark(client);
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_EQ(result->revision, 3u);
-  ASSERT_THAT(requests_, SizeIs(3));
+  ASSERT_EQ(requests_.size(), 3u);
   EXPECT_EQ(requests_[1].SerializeAsString(), requests_[0].SerializeAsString());
   EXPECT_EQ(requests_[2].SerializeAsString(), requests_[0].SerializeAsString());
 }
@@ -106,7 +105,7 @@ TEST_F(CallTest, StopsRepeatingWhenTheBoundIsReached) {
   const absl::Status status = Mark(client).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
   EXPECT_TRUE(OutcomeUnknown(status));
-  EXPECT_THAT(requests_, SizeIs(1));
+  EXPECT_EQ(requests_.size(), 1u);
 }
 
 TEST_F(CallTest, DoesNotKnowTheOutcomeWhenTheDaemonGoesAwayAfterACopyWasSent) {
@@ -136,7 +135,7 @@ TEST_F(CallTest, ReportsIncarnationChangedAndNeverRepeats) {
   EXPECT_EQ(status.code(), absl::StatusCode::kAborted);
   EXPECT_EQ(ReasonOf(status), "INCARNATION_CHANGED");
   EXPECT_FALSE(OutcomeUnknown(status)) << "no earlier copy was sent";
-  EXPECT_THAT(requests_, SizeIs(1));
+  EXPECT_EQ(requests_.size(), 1u);
   // It keeps the old one until an answer about the cache tells the new one: decisions from before are not let through.
   EXPECT_FALSE(Mark(client).ok());
   EXPECT_EQ(requests_[1].options().incarnation(), kIncarnation);
@@ -149,7 +148,7 @@ TEST_F(CallTest, SaysThatAnEarlierCopyMayHaveHappenedWhenTheIncarnationChangedIn
   const absl::Status status = Mark(client).status();
   EXPECT_EQ(ReasonOf(status), "INCARNATION_CHANGED");
   EXPECT_TRUE(OutcomeUnknown(status));
-  EXPECT_THAT(requests_, SizeIs(2));
+  EXPECT_EQ(requests_.size(), 2u);
 }
 
 TEST_F(CallTest, LearnsTheIncarnationFromAnyAnswer) {
@@ -177,7 +176,7 @@ TEST_F(CallTest, RetriesOverloadedAFewTimesAndThenReports) {
   const absl::Status status = Mark(client).status();
   EXPECT_EQ(ReasonOf(status), "OVERLOADED");
   EXPECT_FALSE(OutcomeUnknown(status));
-  EXPECT_THAT(requests_, SizeIs(3));
+  EXPECT_EQ(requests_.size(), 3u);
 }
 
 TEST_F(CallTest, ReportsReserveHoldoffAtOnce) {

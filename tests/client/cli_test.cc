@@ -197,7 +197,7 @@ TEST_F(CliTest, InsertSendsPairsReservationAndOptions) {
                  "1:100", "2:200:dirty", "--json"}),
             0)
       << err_;
-  ASSERT_THAT(inserts_, SizeIs(1));
+  ASSERT_EQ(inserts_.size(), 1u);
   EXPECT_THAT(inserts_[0].cblocks(), ElementsAre(1, 2));
   EXPECT_THAT(inserts_[0].oblocks(), ElementsAre(100, 200));
   EXPECT_THAT(inserts_[0].dirty(), ElementsAre(false, true));
@@ -217,7 +217,7 @@ TEST_F(CliTest, InsertFromLinesGoesInBatchesAndNamesTheLineThatFailed) {
   insert_error_ =
       ServiceError(grpc::StatusCode::ALREADY_EXISTS, "CBLOCK_IN_USE", "cblock 65539 is in use", {{"item", "3"}});
   EXPECT_EQ(Run({"mapping", "insert", "c", "-", "--request-id", "r", "--json"}, lines), 1);
-  ASSERT_THAT(inserts_, SizeIs(2));
+  ASSERT_EQ(inserts_.size(), 2u);
   EXPECT_THAT(inserts_[0].cblocks(), SizeIs(65536));
   EXPECT_THAT(inserts_[1].cblocks(), SizeIs(10));
   EXPECT_EQ(inserts_[0].options().request_id(), "r");
@@ -231,18 +231,18 @@ TEST_F(CliTest, InsertFromLinesGoesInBatchesAndNamesTheLineThatFailed) {
 
 TEST_F(CliTest, RemoveLooksPlainCblocksUpFirst) {
   ASSERT_EQ(Run({"mapping", "remove", "c", "4", "7:70", "6"}), 0) << err_;
-  ASSERT_THAT(removes_, SizeIs(1));
+  ASSERT_EQ(removes_.size(), 1u);
   EXPECT_THAT(removes_[0].cblocks(), ElementsAre(4, 7, 6));
   EXPECT_THAT(removes_[0].oblocks(), ElementsAre(1004, 70, 1006));
   EXPECT_THAT(out_, StartsWith("Removed 3 mappings of c (revision 5, transaction 8"));
   EXPECT_EQ(Run({"mapping", "remove", "c", "4", "5"}), 1);
   EXPECT_EQ(err_, "dmcachectl: cblock 5 is not mapped (NOT_MAPPED)\n");
-  EXPECT_THAT(removes_, SizeIs(1));
+  EXPECT_EQ(removes_.size(), 1u);
 }
 
 TEST_F(CliTest, RemoveTakesOblockRangesWithBothEnds) {
   ASSERT_EQ(Run({"mapping", "remove", "c", "--oblocks", "10-19", "--discard-dirty", "--json"}), 0) << err_;
-  ASSERT_THAT(removes_, SizeIs(1));
+  ASSERT_EQ(removes_.size(), 1u);
   EXPECT_EQ(removes_[0].oblock_range().begin(), 10u);
   EXPECT_EQ(removes_[0].oblock_range().end(), 20u);
   EXPECT_TRUE(removes_[0].discard_dirty());

@@ -68,7 +68,7 @@ TEST_F(MutateStreamTest, SendsNumberedBatchesAndReturnsTheFinalDurableThrough) {
   EXPECT_EQ(result->durable_through, 2u);
   EXPECT_EQ(result->durable_transaction, 7u);
   EXPECT_EQ(result->revision, 102u);
-  ASSERT_THAT(seen, SizeIs(3));
+  ASSERT_EQ(seen.size(), 3u);
   EXPECT_EQ(seen[0].cache(), "c");
   EXPECT_TRUE(seen[0].stop_on_error());
   EXPECT_THAT(seen[1].mark_dirty().options().request_id(), SizeIs(32));
