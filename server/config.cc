@@ -91,7 +91,8 @@ absl::Status ReadCache(const std::string& path, const Json& value, CacheConfig& 
 absl::Status ReadCaches(const Json& array, std::vector<CacheConfig>& caches) {
   caches.clear();
   for (const Json& value : array) {
-    DMCACHED_RETURN_IF_ERROR(ReadCache(absl::StrCat("caches[", caches.size(), "]"), value, caches.emplace_back()));
+    const std::string path = absl::StrCat("caches[", caches.size(), "]");
+    DMCACHED_RETURN_IF_ERROR(ReadCache(path, value, caches.emplace_back()));
   }
   return absl::OkStatus();
 }

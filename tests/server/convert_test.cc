@@ -168,10 +168,11 @@ TEST(ConvertTest, CursorsGoOnWhereTheySay) {
 }
 
 TEST(ConvertTest, NamesFollowTheRule) {
-  for (const std::string good : {"a", "0", "a-b", "a-", std::string(63, 'z').c_str()}) {
+  for (const std::string& good : std::vector<std::string>{"a", "0", "a-b", "a-", std::string(63, 'z')}) {
     EXPECT_THAT(CheckCacheName(good), IsOk()) << good;
   }
-  for (const std::string bad : {"", "-a", "A", "a_b", "a b", "\xc3\xa4", std::string(64, 'z').c_str()}) {
+  for (const std::string& bad :
+       std::vector<std::string>{"", "-a", "A", "a_b", "a b", "\xc3\xa4", std::string(64, 'z')}) {
     EXPECT_THAT(CheckCacheName(bad), HasReasonIs(Reason::kInvalidRequest)) << bad;
   }
 }
