@@ -1,59 +1,20 @@
 // Devices that fail under an open cache: the failed state, what waiters are told, recovery.
-#include <atomic>
 #include <limits>
 #include <memory>
 
-#include "core/device/file_device.h"
 #include "tests/e2e/daemon.h"
+#include "tests/e2e/switched_device.h"
 #include "tests/support/matchers.h"
 
 namespace dmcached {
 namespace {
-
-// A real file whose writes and flushes fail while a switch is on.
-class SwitchedDevice : public BlockDevice {
- public:
-  struct Switch {
-    std::atomic<bool> fail_writes{false};
-    // So many flushes succeed before all others fail.
-    std::atomic<int> good_flushes{std::numeric_limits<int>::max()};
-  };
-
-  SwitchedDevice(std::unique_ptr<BlockDevice> file, std::shared_ptr<Switch> faults)
-      : BlockDevice(file->name(), nullptr), file_(std::move(file)), faults_(std::move(faults)) {}
-
-  uint64_t size_bytes() const override { return file_->size_bytes(); }
-  size_t alignment_bytes() const override { return file_->alignment_bytes(); }
-  bool direct_io() const override { return file_->direct_io(); }
-  bool read_only() const override { return file_->read_only(); }
-
- protected:
-  absl::Status DoReadV(uint64_t offset_bytes, ReadBuffers buffers) override {
-    return file_->ReadV(offset_bytes, buffers);
-  }
-  absl::Status DoWriteV(uint64_t offset_bytes, WriteBuffers buffers) override {
-    if (faults_->fail_writes) return MakeError(Reason::kIoError, "write failed by the test");
-    return file_->WriteV(offset_bytes, buffers);
-  }
-  absl::Status DoFlush() override {
-    if (faults_->good_flushes-- <= 0) return MakeError(Reason::kIoError, "flush failed by the test");
-    return file_->Flush();
-  }
-
- private:
-  const std::unique_ptr<BlockDevice> file_;
-  const std::shared_ptr<Switch> faults_;
-};
 
 class FaultsTest : public DaemonTest {
  protected:
   FaultsTest() {
     config_.commit_interval_ms = 3600000;
     config_.recover_interval_ms = 0;
-    opener_ = [faults = faults_](const DeviceRequest& request) -> absl::StatusOr<std::unique_ptr<BlockDevice>> {
-      DMCACHED_ASSIGN_OR_RETURN(std::unique_ptr<BlockDevice> file, OpenFileDevice(request, nullptr));
-      return std::make_unique<SwitchedDevice>(std::move(file), faults);
-    };
+    opener_ = OpenSwitched(faults_);
     Start();
     CreateStandard();
   }
@@ -66,7 +27,7 @@ class FaultsTest : public DaemonTest {
     return caches().OpenCache(&context, request, &response);
   }
 
-  const std::shared_ptr<SwitchedDevice::Switch> faults_ = std::make_shared<SwitchedDevice::Switch>();
+  const std::shared_ptr<DeviceSwitch> faults_ = std::make_shared<DeviceSwitch>();
 };
 
 TEST_F(FaultsTest, AFailedLastFlushFailsTheCacheAndLeavesTheOutcomeOpen) {

@@ -1,0 +1,220 @@
+// What callers are told while a device is slow, while an operation is under way, at a shutdown, and when space is
+// short.
+#include <atomic>
+#include <latch>
+#include <memory>
+#include <thread>
+
+#include "grpcpp/create_channel.h"
+#include "tests/e2e/daemon.h"
+#include "tests/e2e/switched_device.h"
+
+namespace dmcached {
+namespace {
+
+class PressureTest : public DaemonTest {
+ protected:
+  PressureTest() {
+    config_.commit_interval_ms = 3600000;
+    opener_ = OpenSwitched(device_);
+    Start();
+  }
+  ~PressureTest() override { device_->Release(); }
+
+  const std::shared_ptr<DeviceSwitch> device_ = std::make_shared<DeviceSwitch>();
+};
+
+TEST_F(PressureTest, LookupsAndOtherReadsDoNotWaitForAFlush) {
+  CreateStandard();
+  ASSERT_THAT(Insert({{1, 10}}), Succeeds());
+  device_->Hold();
+  grpc::Status committed;
+  std::jthread caller([&] { committed = Commit(); });
+  device_->AwaitHeld();
+  EXPECT_THAT(Lookup({1}).mapped(), testing::ElementsAre(true));
+  EXPECT_TRUE(Get().uncommitted_changes());
+  device_->Release();
+  caller.join();
+  EXPECT_THAT(committed, Succeeds());
+}
+
+TEST_F(PressureTest, OneLifecycleOperationAtATime) {
+  CreateStandard();
+  ASSERT_THAT(Insert({{1, 10}}), Succeeds());
+  device_->Hold();
+  grpc::Status closed;
+  std::jthread caller([&] { closed = Close(); });
+  device_->AwaitHeld();
+  EXPECT_THAT(Close(), FailsWith(Reason::kOperationPending));
+  v1::OpenCacheRequest open;
+  open.set_name(kCache);
+  open.set_metadata_path(folder_.File("metadata"));
+  Context context;
+  v1::OpenCacheResponse response;
+  EXPECT_THAT(caches().OpenCache(&context, open, &response), FailsWith(Reason::kOperationPending));
+  device_->Release();
+  caller.join();
+  EXPECT_THAT(closed, Succeeds());
+}
+
+TEST_F(PressureTest, AShutdownRefusesNewWorkAndFinishesWhatWasAccepted) {
+  CreateStandard();
+  const v1::InsertMappingsRequest late = InsertRequest({{2, 20}});
+  const v1::InsertMappingsRequest accepted = InsertRequest({{1, 10}}, /*dirty=*/true);
+  device_->Hold();
+  grpc::Status inserted;
+  std::jthread caller([&] {
+    Context context;
+    v1::InsertMappingsResponse response;
+    inserted = metadata().InsertMappings(&context, accepted, &response);
+  });
+  device_->AwaitHeld();
+  std::jthread stopper([&] { EXPECT_TRUE(app().Shutdown().ok()); });
+  // The shutdown begins on another thread; until it has, the insert would be accepted, so something harmless asks.
+  const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  grpc::Status asked;
+  do {
+    ASSERT_LT(std::chrono::steady_clock::now(), give_up);
+    Context context;
+    v1::GetStatsRequest request;
+    request.set_cache(kCache);
+    v1::GetStatsResponse response;
+    asked = metadata().GetStats(&context, request, &response);
+  } while (asked.ok());
+  EXPECT_THAT(asked, FailsWith(Reason::kShuttingDown));
+  Context context;
+  v1::InsertMappingsResponse response;
+  EXPECT_THAT(metadata().InsertMappings(&context, late, &response), FailsWith(Reason::kShuttingDown));
+  device_->Release();
+  caller.join();
+  EXPECT_THAT(inserted, Succeeds());
+  stopper.join();
+  Restart();
+  OpenStandard();
+  EXPECT_EQ(List(true), (Pairs{{1, 10}}));
+}
+
+TEST_F(PressureTest, AFullQueueOfReadsIsOverloadedAtOnce) {
+  Stop();
+  opener_ = [inner = OpenSwitched(device_), gate = device_](const DeviceRequest& request) {
+    if (!request.exclusive) gate->PassGate();  // A probe.
+    return inner(request);
+  };
+  Start();
+  CreateStandard();
+  device_->Hold();
+  struct Call {
+    Context context;
+    v1::ProbeCacheRequest request;
+    v1::ProbeCacheResponse response;
+    grpc::Status status;
+  };
+  constexpr size_t kCalls = 2000;
+  std::vector<std::unique_ptr<Call>> calls;
+  std::latch done(kCalls);
+  std::atomic<int> refused{0};
+  for (size_t i = 0; i < kCalls; ++i) {
+    calls.push_back(std::make_unique<Call>());
+    Call* call = calls.back().get();
+    call->request.set_metadata_path(folder_.File("metadata"));
+    caches().async()->ProbeCache(&call->context, &call->request, &call->response,
+                                 [call, &done, &refused](grpc::Status status) {
+                                   call->status = std::move(status);
+                                   if (!call->status.ok()) ++refused;
+                                   done.count_down();
+                                 });
+  }
+  // Refusals come while nothing else can be answered.
+  const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while (refused == 0 && std::chrono::steady_clock::now() < give_up) std::this_thread::yield();
+  EXPECT_GT(refused, 0);
+  // Mutations do not use the readers.
+  EXPECT_THAT(MarkDirty({kCacheBlocks}), FailsWith(Reason::kCblockOutOfRange));
+  device_->Release();
+  done.wait();
+  EXPECT_LT(refused, static_cast<int>(kCalls));
+  for (const auto& call : calls) {
+    if (!call->status.ok()) {
+      ASSERT_THAT(call->status, FailsWith(Reason::kOverloaded));
+    }
+  }
+  EXPECT_EQ(Get().state(), v1::Cache::STATE_OPEN);
+}
+
+TEST_F(PressureTest, TheOldestSnapshotGivesWayWhenSpaceIsShort) {
+  constexpr uint32_t kMapped = 200000;
+  v1::PlanCacheRequest plan_request;
+  plan_request.set_origin_size_sectors(uint64_t{kMapped} * kBlockSectors);
+  plan_request.set_fast_size_sectors(uint64_t{kMapped} * kBlockSectors);
+  plan_request.set_data_block_size_sectors(kBlockSectors);
+  Context plan_context;
+  v1::PlanCacheResponse plan;
+  ASSERT_THAT(caches().PlanCache(&plan_context, plan_request, &plan), Succeeds());
+  NewMetadata("metadata", plan.metadata_bytes());
+  v1::CreateCacheRequest create = CreateRequest();
+  create.set_cache_blocks(kMapped);
+  create.set_origin_size_sectors(uint64_t{kMapped} * kBlockSectors);
+  Create(create);
+  for (uint32_t begin = 0; begin < kMapped; begin += 50000) {
+    Pairs pairs;
+    for (uint32_t i = begin; i < begin + 50000; ++i) pairs.emplace_back(i, i);
+    ASSERT_THAT(Insert(pairs), Succeeds());
+  }
+
+  v1::BeginHintsRequest begin_hints;
+  begin_hints.set_cache(kCache);
+  begin_hints.set_policy_name("smq");
+  begin_hints.set_hint_size_bytes(4);
+  Context begin_context;
+  v1::BeginHintsResponse begun;
+  ASSERT_THAT(metadata().BeginHints(&begin_context, begin_hints, &begun), Succeeds());
+
+  v1::ListMappingsRequest request;
+  request.set_cache(kCache);
+  Context context;
+  // A client that takes little at a time, so that the stream is far from its end.
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+  arguments.SetInt(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, 65535);
+  const auto slow = v1::MetadataService::NewStub(
+      grpc::CreateCustomChannel(app().addresses()[0], grpc::InsecureChannelCredentials(), arguments));
+  const auto reader = slow->ListMappings(&context, request);
+  v1::ListMappingsResponse page;
+  ASSERT_TRUE(reader->Read(&page));
+  // Every array block changes again and again, so the snapshot's blocks are needed.
+  for (uint32_t round = 0; round < 4; ++round) {
+    Pairs some;
+    v1::SaveHintsRequest hints;
+    hints.set_cache(kCache);
+    hints.mutable_options()->set_durable(true);
+    for (uint32_t i = round; i < kMapped; i += 500) {
+      some.emplace_back(i, i);
+      hints.add_cblocks(i);
+      hints.add_hints(round);
+    }
+    ASSERT_THAT(Remove(some), Succeeds()) << round;
+    Context save_context;
+    v1::SaveHintsResponse saved;
+    ASSERT_THAT(metadata().SaveHints(&save_context, hints, &saved), Succeeds()) << round;
+  }
+  uint64_t read = static_cast<uint64_t>(page.cblocks_size());
+  std::string cursor = page.cursor();
+  while (reader->Read(&page)) {
+    read += static_cast<uint64_t>(page.cblocks_size());
+    cursor = page.cursor();
+  }
+  EXPECT_THAT(reader->Finish(), FailsWith(Reason::kSnapshotRevoked));
+  EXPECT_LT(read, kMapped);
+  // The cursor goes on in a new snapshot.
+  request.set_cursor(cursor);
+  Context second;
+  const auto rest = metadata().ListMappings(&second, request);
+  while (rest->Read(&page)) read += static_cast<uint64_t>(page.cblocks_size());
+  EXPECT_THAT(rest->Finish(), Succeeds());
+  EXPECT_LE(read, kMapped);
+  EXPECT_GE(read, kMapped - 4 * (kMapped / 500));
+}
+
+}  // namespace
+}  // namespace dmcached

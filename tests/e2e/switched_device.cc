@@ -1,0 +1,73 @@
+#include "tests/e2e/switched_device.h"
+
+#include <utility>
+
+#include "core/base/status.h"
+#include "core/device/file_device.h"
+
+namespace dmcached {
+namespace {
+
+class SwitchedDevice : public BlockDevice {
+ public:
+  SwitchedDevice(std::unique_ptr<BlockDevice> file, std::shared_ptr<DeviceSwitch> device_switch)
+      : BlockDevice(file->name(), nullptr), file_(std::move(file)), switch_(std::move(device_switch)) {}
+
+  uint64_t size_bytes() const override { return file_->size_bytes(); }
+  size_t alignment_bytes() const override { return file_->alignment_bytes(); }
+  bool direct_io() const override { return file_->direct_io(); }
+  bool read_only() const override { return file_->read_only(); }
+
+ protected:
+  absl::Status DoReadV(uint64_t offset_bytes, ReadBuffers buffers) override {
+    return file_->ReadV(offset_bytes, buffers);
+  }
+  absl::Status DoWriteV(uint64_t offset_bytes, WriteBuffers buffers) override {
+    if (switch_->fail_writes) return MakeError(Reason::kIoError, "write failed by the test");
+    return file_->WriteV(offset_bytes, buffers);
+  }
+  absl::Status DoFlush() override {
+    switch_->PassGate();
+    if (switch_->good_flushes-- <= 0) return MakeError(Reason::kIoError, "flush failed by the test");
+    return file_->Flush();
+  }
+
+ private:
+  const std::unique_ptr<BlockDevice> file_;
+  const std::shared_ptr<DeviceSwitch> switch_;
+};
+
+}  // namespace
+
+void DeviceSwitch::Hold() {
+  MutexLock lock(mutex_);
+  hold_ = true;
+}
+
+void DeviceSwitch::Release() {
+  MutexLock lock(mutex_);
+  hold_ = false;
+  changed_.NotifyAll();
+}
+
+void DeviceSwitch::AwaitHeld() {
+  MutexLock lock(mutex_);
+  while (waiting_ == 0) changed_.Wait(mutex_);
+}
+
+void DeviceSwitch::PassGate() {
+  MutexLock lock(mutex_);
+  ++waiting_;
+  changed_.NotifyAll();
+  while (hold_) changed_.Wait(mutex_);
+  --waiting_;
+}
+
+DeviceOpener OpenSwitched(std::shared_ptr<DeviceSwitch> device_switch) {
+  return [device_switch](const DeviceRequest& request) -> absl::StatusOr<std::unique_ptr<BlockDevice>> {
+    DMCACHED_ASSIGN_OR_RETURN(std::unique_ptr<BlockDevice> file, OpenFileDevice(request, nullptr));
+    return std::make_unique<SwitchedDevice>(std::move(file), device_switch);
+  };
+}
+
+}  // namespace dmcached

@@ -1,0 +1,42 @@
+// A real file whose writes and flushes a test can make fail or wait.
+#ifndef DMCACHED_TESTS_E2E_SWITCHED_DEVICE_H_
+#define DMCACHED_TESTS_E2E_SWITCHED_DEVICE_H_
+
+#include <atomic>
+#include <limits>
+#include <memory>
+
+#include "core/base/mutex.h"
+#include "core/device/block_device.h"
+#include "core/device/device_request.h"
+
+namespace dmcached {
+
+class DeviceSwitch {  // Thread-safe.
+ public:
+  std::atomic<bool> fail_writes{false};
+  // So many flushes succeed before all others fail.
+  std::atomic<int> good_flushes{std::numeric_limits<int>::max()};
+
+  // From now on flushes wait, and whatever else passes the gate.
+  void Hold();
+  void Release();
+  // Until one waits.
+  void AwaitHeld();
+
+  // Waits while it is held.
+  void PassGate();
+
+ private:
+  Mutex mutex_;
+  CondVar changed_;
+  bool hold_ ABSL_GUARDED_BY(mutex_) = false;
+  int waiting_ ABSL_GUARDED_BY(mutex_) = 0;
+};
+
+// Opens files of this machine, all under one switch.
+DeviceOpener OpenSwitched(std::shared_ptr<DeviceSwitch> device_switch);
+
+}  // namespace dmcached
+
+#endif  // DMCACHED_TESTS_E2E_SWITCHED_DEVICE_H_
