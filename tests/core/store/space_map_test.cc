@@ -149,6 +149,7 @@ TEST_F(SpaceMapTest, BlockOfTheDurableStateIsHeldUntilItsReleaseIsDurable) {
   SpaceMap copy = map;
   EXPECT_FALSE(AllocateAll(copy).contains(block.value()));
   Prepare(map);
+  map.SetSnapshots({});  // Adds everything up anew.
   copy = map;
   EXPECT_FALSE(AllocateAll(copy).contains(block.value())) << "the durable state uses it until Finish";
   map.Finish();
@@ -160,6 +161,7 @@ TEST_F(SpaceMapTest, BlockOfTheCommittingStateIsHeld) {
   const MetadataBlock block = *map.Allocate();
   Prepare(map);  // In the committing state only.
   map.Release(block);
+  map.SetSnapshots({});  // Adds everything up anew.
   SpaceMap copy = map;
   EXPECT_FALSE(AllocateAll(copy).contains(block.value()));
   map.Finish();
@@ -208,6 +210,19 @@ TEST_F(SpaceMapTest, BitmapsAreAtAFixpointAfterEachOfManyRandomCommits) {
     ExpectSameOnDevice(map);
     map.Finish();
   }
+}
+
+TEST_F(SpaceMapTest, BitmapThatMovesOutOfTheRangeOfAnEarlierOneChangesThatOneToo) {
+  SpaceMap map = Committed(3 * kEntriesPerBitmap);  // All bitmaps are in the range of the first.
+  uint64_t last = 0;
+  while (last < 2 * kEntriesPerBitmap - 6) last = map.Allocate()->value();
+  Prepare(map);  // The first two move into the range of the second.
+  map.Finish();
+  ASSERT_LT(map.own_blocks()[3].value(), kEntriesPerBitmap);
+  ASSERT_GE(map.own_blocks()[1].value(), kEntriesPerBitmap);
+  while (last < 2 * kEntriesPerBitmap) last = map.Allocate()->value();
+  Prepare(map);  // The first was unchanged when the third moved.
+  ExpectSameOnDevice(map);
 }
 
 TEST_F(SpaceMapTest, EveryFrozenBitmapSurvivesChangesOfTheNextTransaction) {
