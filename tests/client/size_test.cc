@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "absl/strings/str_cat.h"
 #include "client/cli/blocks.h"
 
 namespace dmcached::cli {
@@ -27,7 +28,7 @@ TEST(SizeTest, RefusesEverythingElseAndQuotesIt) {
                            "64K", "1e3", "18446744073709551616", "16777216TiB", "999999999999999999999KiB"}) {
     const absl::Status status = ParseBytes(text).status();
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << text;
-    EXPECT_NE(std::string(status.message()).find("\"" + std::string(text) + "\""), std::string::npos) << status;
+    EXPECT_NE(std::string(status.message()).find(absl::StrCat("\"", text, "\"")), std::string::npos) << status;
   }
   EXPECT_FALSE(ParseSectors("100").ok());
   EXPECT_FALSE(ParseSectors("513").ok());
