@@ -1,9 +1,8 @@
 #!/bin/bash
 # Builds dmcached and runs every test it has, on a Debian 12 machine; installs the packages that are missing.
 #
-#   tests/run.sh           release build and all tests; AddressSanitizer and UndefinedBehaviorSanitizer; ThreadSanitizer;
-#                          clang-format, clang-tidy, and the checks of tests/tidy/sources.sh
-#   tests/run.sh --quick   the release build and its tests only
+#   tests/run.sh           release build and all tests, clang-format, the checks of tests/tidy/sources.sh
+#   tests/run.sh --full    the same, then AddressSanitizer with UndefinedBehaviorSanitizer, ThreadSanitizer, clang-tidy
 #
 # A stage that fails does not keep the next from running.  The last line of the output is `N passed, N failed`: the tests
 # of every ctest run, one for every check, and one failure for every build that fails.  JOBS sets how much runs at a time
@@ -13,12 +12,12 @@ cd "$(dirname "$0")/.."
 
 JOBS=${JOBS:-$(nproc)}
 export JOBS
-quick=false
+full=false
 case "${1:-}" in
   "") ;;
-  --quick) quick=true ;;
+  --full) full=true ;;
   *)
-    echo "usage: tests/run.sh [--quick]" >&2
+    echo "usage: tests/run.sh [--full]" >&2
     exit 2
     ;;
 esac
@@ -93,11 +92,11 @@ asan_targets=(tests/core/all tests/property/all fixtures_test e2e_test process_t
 tsan_targets=(tests/core/cache/all e2e_test)
 
 build_and_test release all
-if ! $quick; then
+check "clang-format" tests/tidy/format.sh
+check "sources and includes" tests/tidy/sources.sh build/release
+if $full; then
   build_and_test asan "${asan_targets[@]}"
   build_and_test tsan "${tsan_targets[@]}"
-  check "clang-format" tests/tidy/format.sh
-  check "sources and includes" tests/tidy/sources.sh build/release
   check "clang-tidy" tests/tidy/tidy.py build/release
 fi
 

@@ -8,8 +8,8 @@ namespace dmcached::cli {
 int ExitCode(const absl::Status& status) {
   if (status.ok()) return kExitOk;
   if (IsUsageError(status)) return kExitUsage;
-  const bool no_answer =
-      client::ReasonOf(status).empty() && (absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status));
+  const bool no_answer = client::ReasonOf(status).empty() &&
+                         (absl::IsUnavailable(status) || absl::IsCancelled(status) || absl::IsDeadlineExceeded(status));
   return no_answer ? kExitUnreachable : kExitFailed;
 }
 

@@ -52,8 +52,10 @@ std::string ConnectMessage(const std::string& address) {
   return message;
 }
 
+// Nobody here cancels a unary call: CANCELLED comes from a daemon that stops.
 bool NoAnswer(const absl::Status& status) {
-  return ReasonOf(status).empty() && (absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status));
+  return ReasonOf(status).empty() &&
+         (absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status) || absl::IsCancelled(status));
 }
 
 // The service refused this copy without looking at it, so it says nothing about an earlier one.

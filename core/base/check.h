@@ -5,12 +5,12 @@
 #include <cstdio>
 #include <cstdlib>
 
-#define DMCACHED_CHECK(condition)                                                                     \
-  do {                                                                                                \
-    if (!(condition)) [[unlikely]] {                                                                  \
+#define DMCACHED_CHECK(condition)                                                                        \
+  do {                                                                                                   \
+    if (!(condition)) [[unlikely]] {                                                                     \
       std::fprintf(stderr, "dmcached: broken invariant at %s:%d: %s\n", __FILE__, __LINE__, #condition); \
-      std::abort();                                                                                   \
-    }                                                                                                 \
+      std::abort();                                                                                      \
+    }                                                                                                    \
   } while (false)
 
 // For what no path reaches; the compiler knows that it does not return.

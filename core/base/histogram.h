@@ -36,9 +36,8 @@ class Histogram {
 };
 
 // Seconds from 10 microseconds to 10 seconds: device I/O and commits.
-inline constexpr std::array<double, 19> kLatencyBoundsSeconds = {1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3,
-                                                                 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25,
-                                                                 0.5, 1, 2.5, 5, 10};
+inline constexpr std::array<double, 19> kLatencyBoundsSeconds = {
+    1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 0.5, 1, 2.5, 5, 10};
 using LatencyHistogram = Histogram<19>;
 // Metadata blocks written by one commit.
 inline constexpr std::array<double, 12> kBlockCountBounds = {1, 4, 8, 16, 32, 64, 128, 256, 1024, 4096, 16384, 65536};

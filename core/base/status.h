@@ -80,11 +80,11 @@ int CauseOf(const absl::Status& status);
 std::optional<uint64_t> ItemOf(const absl::Status& status);
 inline bool HasReason(const absl::Status& status, Reason reason) { return ReasonOf(status) == reason; }
 
-#define DMCACHED_RETURN_IF_ERROR(expression)                                     \
-  do {                                                                           \
-    if (absl::Status dmcached_status = (expression); !dmcached_status.ok()) {    \
-      return dmcached_status;                                                    \
-    }                                                                            \
+#define DMCACHED_RETURN_IF_ERROR(expression)                                  \
+  do {                                                                        \
+    if (absl::Status dmcached_status = (expression); !dmcached_status.ok()) { \
+      return dmcached_status;                                                 \
+    }                                                                         \
   } while (false)
 
 #define DMCACHED_CONCAT_INNER(a, b) a##b

@@ -26,7 +26,7 @@ struct CacheInfo {
   DirtyTracking dirty_tracking = DirtyTracking::kExact;
   uint32_t mapped_blocks = 0;
   uint32_t dirty_blocks = 0;
-  uint32_t free_blocks = 0;       // Neither mapped in any state nor reserved.
+  uint32_t free_blocks = 0;  // Neither mapped in any state nor reserved.
   uint32_t reserved_blocks = 0;
   uint64_t discarded_blocks = 0;  // Dblocks.
   uint64_t metadata_device_bytes = 0;

@@ -89,10 +89,9 @@ absl::Status CacheMetadata::LoadMappingBlock(uint64_t block, std::span<const std
     // A discard geometry that does not cover the origin, as whoever grew it may leave it, bounds nothing.
     if (oblock.value() >= oblock_end_ && origin_size_.value() == 0) oblock_end_ = kMaxOblocks;
     if (oblock.value() >= oblock_end_) {
-      DMCACHED_RETURN_IF_ERROR(
-          NoteDamage(MakeError(Reason::kGeometryMismatch,
-                               absl::StrCat("cblock ", cblock, " maps oblock ", oblock.value(), ", the origin has ",
-                                            oblock_end_, " blocks"))));
+      DMCACHED_RETURN_IF_ERROR(NoteDamage(
+          MakeError(Reason::kGeometryMismatch, absl::StrCat("cblock ", cblock, " maps oblock ", oblock.value(),
+                                                            ", the origin has ", oblock_end_, " blocks"))));
       continue;
     }
     origins.Add(oblock);

@@ -97,8 +97,9 @@ class CacheMetadata {
   // What Format checks, without writing.
   static absl::Status CheckFormat(BlockDevice& device, const FormatParams& params);
   // Blocking: reads the metadata, checks what must hold, and for a writable open rewrites block 0, flushes, adopts
-  // unclean metadata, and fits the discard geometry to an origin of known size.  Errors: kFailedPrecondition (NOT_FORMATTED, IDENTITY_MISMATCH, GEOMETRY_MISMATCH, NEEDS_CHECK,
-  // UNSUPPORTED_VERSION, UNSUPPORTED_FEATURE), kDataLoss (METADATA_CORRUPT names the block), kInternal (IO_ERROR).
+  // unclean metadata, and fits the discard geometry to an origin of known size.  Errors: kFailedPrecondition
+  // (NOT_FORMATTED, IDENTITY_MISMATCH, GEOMETRY_MISMATCH, NEEDS_CHECK, UNSUPPORTED_VERSION, UNSUPPORTED_FEATURE),
+  // kDataLoss (METADATA_CORRUPT names the block), kInternal (IO_ERROR).
   static absl::StatusOr<std::unique_ptr<CacheMetadata>> Open(std::shared_ptr<BlockDevice> device,
                                                              const OpenParams& params,
                                                              std::shared_ptr<CacheCounters> counters);

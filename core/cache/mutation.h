@@ -89,10 +89,10 @@ using Mutation = std::variant<InsertMappings, RemoveMappings, MarkDirty, ClearDi
                               BeginHints, SaveHints, SetStats, Resize>;
 
 struct Conditions {
-  std::string request_id;                      // Empty: none.
-  std::optional<uint64_t> incarnation;         // Must be the cache's, else INCARNATION_CHANGED.
-  std::optional<uint64_t> expected_revision;   // Must be the cache's, else REVISION_MISMATCH.
-  bool durable = false;                        // Answer when durable whatever the rules say.
+  std::string request_id;                     // Empty: none.
+  std::optional<uint64_t> incarnation;        // Must be the cache's, else INCARNATION_CHANGED.
+  std::optional<uint64_t> expected_revision;  // Must be the cache's, else REVISION_MISMATCH.
+  bool durable = false;                       // Answer when durable whatever the rules say.
   // Answer when applied whatever the rules say (Mutate acknowledges durability by WhenDurable).  A refusal that states
   // a fact still waits until that fact is durable.
   bool answer_when_applied = false;

@@ -89,10 +89,10 @@ void ServedCache::Admit(std::unique_ptr<PendingMutation>& request, Answers& answ
 void ServedCache::AdmitRepeat(const RequestIds::Entry& entry, std::unique_ptr<PendingMutation>& request,
                               Answers& answers) {
   if (entry.fingerprint != request->fingerprint) {
-    return Refuse(std::move(request),
-                  MakeError(Reason::kRequestIdReused, absl::StrCat("request id ", request->conditions.request_id,
-                                                                   " was used for a request with other content")),
-                  answers);
+    const absl::Status reused = MakeError(
+        Reason::kRequestIdReused,
+        absl::StrCat("request id ", request->conditions.request_id, " was used for a request with other content"));
+    return Refuse(std::move(request), reused, answers);
   }
   if (entry.parked) {
     std::string id = request->conditions.request_id;

@@ -17,27 +17,27 @@
 namespace dmcached {
 
 struct SpaceMapRoot {
-  uint64_t blocks = 0;            // Managed by the map.
-  uint64_t allocated = 0;         // With a count above 0.
-  MetadataBlock index_block;      // The one block of bitmap locations.
-  MetadataBlock ref_count_root;   // Btree of counts of 3 and more: an empty leaf in every cache image.
+  uint64_t blocks = 0;           // Managed by the map.
+  uint64_t allocated = 0;        // With a count above 0.
+  MetadataBlock index_block;     // The one block of bitmap locations.
+  MetadataBlock ref_count_root;  // Btree of counts of 3 and more: an empty leaf in every cache image.
   bool operator==(const SpaceMapRoot&) const = default;
 };
 
 struct Superblock {
   bool clean_shutdown = false;
   bool needs_check = false;
-  uint32_t other_flags = 0;              // Unknown bits of the flags word.
-  std::array<std::byte, 16> uuid{};      // Raw; the identity if it is one.
+  uint32_t other_flags = 0;          // Unknown bits of the flags word.
+  std::array<std::byte, 16> uuid{};  // Raw; the identity if it is one.
   uint32_t version = 2;
-  std::string policy_name;               // At most 15 characters.
+  std::string policy_name;  // At most 15 characters.
   std::array<uint32_t, 3> policy_version{};
   uint32_t policy_hint_size = 0;
   SpaceMapRoot space_map;
   MetadataBlock mapping_root;
-  MetadataBlock hint_root;               // 0: none.
+  MetadataBlock hint_root;  // 0: none.
   MetadataBlock discard_root;
-  MetadataBlock dirty_root;              // Version 2 only, else 0.
+  MetadataBlock dirty_root;  // Version 2 only, else 0.
   Sectors discard_block_size;
   uint64_t discard_blocks = 0;
   Sectors data_block_size;
@@ -59,8 +59,8 @@ struct Superblock {
 // Whether `block` (4096 bytes) is all zeros: not formatted.
 bool IsUnformatted(std::span<const std::byte> block);
 
-// Checks and unpacks block 0.  Errors: kDataLoss ENOTBLK (block number), EILSEQ (magic, checksum), EUCLEAN (a field that
-// no writer leaves: metadata block size, policy name without NUL, hint size, data block size); kFailedPrecondition
+// Checks and unpacks block 0.  Errors: kDataLoss ENOTBLK (block number), EILSEQ (magic, checksum), EUCLEAN (a field
+// that no writer leaves: metadata block size, policy name without NUL, hint size, data block size); kFailedPrecondition
 // EINVAL (UNSUPPORTED_VERSION).  Feature flags are not judged here: see CheckFeatures.
 absl::StatusOr<Superblock> UnpackSuperblock(std::span<const std::byte> block);
 

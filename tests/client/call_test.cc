@@ -87,14 +87,16 @@ TEST_F(CallTest, UsesTheCallersIdIncarnationAndConditions) {
 }
 
 TEST_F(CallTest, RepeatsWhatGotNoAnswerWithTheSameBytes) {
-  script_ = {kLostConnection, grpc::Status(grpc::StatusCode::DEADLINE_EXCEEDED, "late"), grpc::Status::OK};
+  script_ = {kLostConnection, grpc::Status(grpc::StatusCode::DEADLINE_EXCEEDED, "late"),
+             grpc::Status(grpc::StatusCode::CANCELLED, "the daemon stops"), grpc::Status::OK};
   Client client(Options());
   const absl::StatusOr<MutationResult> result = Mark(client);
   ASSERT_TRUE(result.ok()) << result.status();
-  EXPECT_EQ(result->revision, 3u);
-  ASSERT_EQ(requests_.size(), 3u);
+  EXPECT_EQ(result->revision, 4u);
+  ASSERT_EQ(requests_.size(), 4u);
   EXPECT_EQ(requests_[1].SerializeAsString(), requests_[0].SerializeAsString());
   EXPECT_EQ(requests_[2].SerializeAsString(), requests_[0].SerializeAsString());
+  EXPECT_EQ(requests_[3].SerializeAsString(), requests_[0].SerializeAsString());
 }
 
 TEST_F(CallTest, StopsRepeatingWhenTheBoundIsReached) {
