@@ -160,8 +160,11 @@ absl::Status CacheMetadata::FollowOrigin() {
   if (geometry == DiscardGeometry{superblock_.discard_block_size, superblock_.discard_blocks}) return absl::OkStatus();
   // Whoever reads the metadata later takes the end of the discard geometry for the end of the origin.
   Mutex unshared;
-  DMCACHED_RETURN_IF_ERROR(
-      RunWithBlocks(unshared, *store_, [&](BlockSet& set) { return ResizeDiscards(geometry, set); }));
+  const absl::Status resized =
+      RunWithBlocks(unshared, *store_, [&](BlockSet& set) { return ResizeDiscards(geometry, set); });
+  // A full device opens all the same: a geometry that does not fit costs discards, nothing else.
+  if (HasReason(resized, Reason::kMetadataNoSpace)) return absl::OkStatus();
+  DMCACHED_RETURN_IF_ERROR(resized);
   return Commit(false);
 }
 

@@ -138,13 +138,22 @@ void CacheMetadata::NameReshape(const Geometry& geometry, BlockSet& set) {
 }
 
 uint64_t CacheMetadata::FreshBlocks(const Geometry& geometry) const {
-  auto blocks = [](ArrayKind kind, uint64_t entries) { return CeilDiv(entries, PackedArray::PerBlock(kind)); };
-  uint64_t total = blocks(ArrayKind::kMappings, geometry.cache_blocks) +
-                   blocks(ArrayKind::kHints, geometry.cache_blocks) * (has_hints() || geometry.create_hints ? 1 : 0);
-  if (superblock_.version == 2) total += blocks(ArrayKind::kDirty, CeilDiv(geometry.cache_blocks, kBitsPerWord));
-  const uint64_t kept = blocks(ArrayKind::kMappings, std::min(superblock_.cache_blocks, geometry.cache_blocks));
-  total -= kept;  // The other arrays' kept blocks are few: counting them as fresh errs on the safe side.
-  if (geometry.rebuild_discards) total += blocks(ArrayKind::kDiscards, CeilDiv(geometry.discards.blocks, kBitsPerWord));
+  auto added = [](ArrayKind kind, uint64_t old_entries, uint64_t entries) {
+    const uint64_t old_blocks = CeilDiv(old_entries, PackedArray::PerBlock(kind));
+    const uint64_t blocks = CeilDiv(entries, PackedArray::PerBlock(kind));
+    return blocks > old_blocks ? blocks - old_blocks : 0;
+  };
+  uint64_t total = added(ArrayKind::kMappings, superblock_.cache_blocks, geometry.cache_blocks);
+  if (superblock_.version == 2) {
+    total += added(ArrayKind::kDirty, CeilDiv(superblock_.cache_blocks, kBitsPerWord),
+                   CeilDiv(geometry.cache_blocks, kBitsPerWord));
+  }
+  if (has_hints() || geometry.create_hints) {
+    const uint64_t old_hints = geometry.create_hints ? 0 : store_->array(ArrayKind::kHints).entries();
+    total += added(ArrayKind::kHints, old_hints, geometry.cache_blocks);
+  }
+  if (geometry.rebuild_discards)
+    total += added(ArrayKind::kDiscards, 0, CeilDiv(geometry.discards.blocks, kBitsPerWord));
   return total;
 }
 
@@ -152,9 +161,16 @@ uint64_t CacheMetadata::FreshNodes(const Geometry& geometry) const {
   auto nodes = [](ArrayKind kind, uint64_t entries) {
     return IndexTree::NodeCountFor(CeilDiv(entries, PackedArray::PerBlock(kind)));
   };
-  return nodes(ArrayKind::kMappings, geometry.cache_blocks) + nodes(ArrayKind::kHints, geometry.cache_blocks) +
-         nodes(ArrayKind::kDirty, CeilDiv(geometry.cache_blocks, kBitsPerWord)) +
-         nodes(ArrayKind::kDiscards, CeilDiv(geometry.discards.blocks, kBitsPerWord));
+  uint64_t total = 0;
+  if (geometry.cache_blocks != superblock_.cache_blocks) {
+    total += nodes(ArrayKind::kMappings, geometry.cache_blocks) +
+             nodes(ArrayKind::kDirty, CeilDiv(geometry.cache_blocks, kBitsPerWord));
+  }
+  if (geometry.create_hints || (has_hints() && store_->array(ArrayKind::kHints).entries() != geometry.cache_blocks)) {
+    total += nodes(ArrayKind::kHints, geometry.cache_blocks);
+  }
+  if (geometry.rebuild_discards) total += nodes(ArrayKind::kDiscards, CeilDiv(geometry.discards.blocks, kBitsPerWord));
+  return total;
 }
 
 void CacheMetadata::PlanGrowth(ArrayKind kind, uint64_t old_entries, uint64_t entries, BulkPlan& plan) {
