@@ -284,12 +284,12 @@ void MutateStream::Act(Actions actions) {
       batch.call->conditions.durable = false;
       batch.call->conditions.answer_when_applied = true;
       engine_.Apply(cache_, std::move(batch.call->mutation), std::move(batch.call->conditions),
-                    [this](absl::StatusOr<MutationResult> result) { OnApplied(result); });
+                    [this](const absl::StatusOr<MutationResult>& result) { OnApplied(result); });
     }
   }
   if (actions.wait.has_value()) {
     engine_.WhenDurable(cache_, actions.wait->incarnation, actions.wait->transaction, actions.wait->start_commit,
-                        [this](absl::StatusOr<uint64_t> durable) { OnDurable(durable); });
+                        [this](const absl::StatusOr<uint64_t>& durable) { OnDurable(durable); });
   }
   if (actions.read) {
     incoming_ = std::make_unique<v1::MutateRequest>();

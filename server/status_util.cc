@@ -75,7 +75,7 @@ grpc::Status ToGrpcStatus(const absl::Status& status, std::optional<uint64_t> ba
   text = CutText(text, kMaxStatusTextBytes);
   std::string details = Details(status, text, batch);
   // The numbers of both enums are those of the gRPC specification.
-  return grpc::Status(static_cast<grpc::StatusCode>(status.code()), std::move(text), std::move(details));
+  return grpc::Status(static_cast<grpc::StatusCode>(status.code()), text, details);
 }
 
 }  // namespace dmcached

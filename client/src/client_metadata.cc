@@ -40,7 +40,7 @@ MutationResult ResultOf(const Response& response) {
 }
 
 template <typename Blocks>
-absl::StatusOr<LookupResult> Lookup(Client::Impl& impl, v1::LookupMappingsRequest request, const Blocks& blocks,
+absl::StatusOr<LookupResult> Lookup(Client::Impl& impl, const v1::LookupMappingsRequest& request, const Blocks& blocks,
                                     const CallOptions& options) {
   v1::LookupMappingsResponse response;
   absl::Status status =
@@ -121,7 +121,7 @@ absl::StatusOr<LookupResult> Client::LookupCblocks(const std::string& cache, std
   request.set_cache(cache);
   request.set_durable(durable);
   request.mutable_cblocks()->Add(cblocks.begin(), cblocks.end());
-  return Lookup(*impl_, std::move(request), cblocks, options);
+  return Lookup(*impl_, request, cblocks, options);
 }
 
 absl::StatusOr<LookupResult> Client::LookupOblocks(const std::string& cache, std::span<const uint64_t> oblocks,
@@ -130,7 +130,7 @@ absl::StatusOr<LookupResult> Client::LookupOblocks(const std::string& cache, std
   request.set_cache(cache);
   request.set_durable(durable);
   request.mutable_oblocks()->Add(oblocks.begin(), oblocks.end());
-  return Lookup(*impl_, std::move(request), oblocks, options);
+  return Lookup(*impl_, request, oblocks, options);
 }
 
 absl::StatusOr<Stats> Client::GetStats(const std::string& cache, const CallOptions& options) {

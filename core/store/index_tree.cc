@@ -122,7 +122,7 @@ absl::StatusOr<IndexTree> IndexTree::Load(BlockDevice& device, MetadataBlock roo
           return Damaged(node.location, absl::StrCat("refers to block ", node.values[i]));
         }
         if (!leaves) {
-          level_locations.push_back(MetadataBlock(node.values[i]));
+          level_locations.emplace_back(node.values[i]);
         } else if (node.keys[i] != locations.size()) {
           return Damaged(node.location,
                          absl::StrCat("array block ", locations.size(), " is missing, found key ", node.keys[i]));

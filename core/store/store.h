@@ -115,7 +115,7 @@ class Store {
 
   using Relocation = CommitBatch::Relocation;
   Frame* CopyFrozen(Slot& slot);
-  void ReleaseArray(PackedArray& array);
+  void ReleaseArray(PackedArray& old);
   void ShareSnapshots();
   absl::Status PrepareBlocks(Superblock& superblock, CommitBatch& batch);
   absl::Status ClaimArrayBlocks(const std::vector<uint32_t>& locations, ArrayKind kind);

@@ -119,6 +119,36 @@ TEST_F(FaultsTest, AFailedCacheIsClosedByGivingUpWhatWasNotDurable) {
   EXPECT_EQ(List(), Pairs{});
 }
 
+TEST_F(FaultsTest, DamageMetInARunningCacheStopsMutationsAndIsRemembered) {
+  constexpr uint32_t kFar = 1500;  // In another array block than the others.
+  ASSERT_THAT(Insert({{1, 10}, {kFar, 20}}, /*dirty=*/true), Succeeds());
+  Restart();
+  OpenStandard();
+  ASSERT_THAT(Lookup({1}).mapped(), testing::ElementsAre(true));  // Resident from here on.
+  ASSERT_THAT(Insert({{2, 30}}, /*dirty=*/true), Succeeds());
+  faults_->damage_reads = true;
+  EXPECT_THAT(Remove({{kFar, 20}}, /*discard_dirty=*/true), FailsWith(Reason::kMetadataCorrupt));
+  v1::Cache cache = Get();
+  EXPECT_EQ(cache.state(), v1::Cache::STATE_NEEDS_CHECK);
+  EXPECT_TRUE(cache.superblock().needs_check());
+  EXPECT_THAT(Insert({{3, 40}}), FailsWith(Reason::kNeedsCheck));
+  EXPECT_THAT(Lookup({1, 2}).mapped(), testing::ElementsAre(true, true));
+  faults_->damage_reads = false;
+  EXPECT_THAT(Insert({{3, 40}}), FailsWith(Reason::kNeedsCheck));
+  ASSERT_THAT(Close(), Succeeds());
+  v1::OpenCacheRequest open;
+  open.set_name(kCache);
+  open.set_metadata_path(folder_.File("metadata"));
+  {
+    Context context;
+    v1::OpenCacheResponse response;
+    EXPECT_THAT(caches().OpenCache(&context, open, &response), FailsWith(Reason::kNeedsCheck));
+  }
+  open.set_read_only(true);
+  EXPECT_EQ(Open(open).state(), v1::Cache::STATE_READ_ONLY);
+  EXPECT_EQ(List(true), (Pairs{{1, 10}, {2, 30}, {kFar, 20}}));
+}
+
 TEST_F(FaultsTest, AShutdownThatLosesChangesSaysSo) {
   ASSERT_THAT(Insert({{1, 10}}), Succeeds());
   faults_->fail_writes = true;

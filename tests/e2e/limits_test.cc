@@ -70,5 +70,32 @@ TEST_F(LimitsTest, LongNamesDoNotMakeLongErrors) {
   EXPECT_LE(status.error_details().size(), 1024u);
 }
 
+class BlockLimitTest : public DaemonTest {
+ protected:
+  BlockLimitTest() {
+    config_.block_cache_bytes = 1 << 20;
+    Start();
+  }
+};
+
+TEST_F(BlockLimitTest, ARequestThatTouchesTooManyBlocksIsRefusedWholeAndSmallerOnesPass) {
+  // More than the budget and what a request may hold beyond it.
+  constexpr uint32_t kBlocks = (1 << 20) / 4096 + 8192 + 100;
+  constexpr uint32_t kEntries = 509;  // Of a mapping block.
+  NewMetadata("metadata", 4 * uint64_t{kBlocks} * 4096);
+  v1::CreateCacheRequest create = CreateRequest();
+  create.set_cache_blocks(kBlocks * kEntries);
+  create.set_origin_size_sectors(uint64_t{kBlocks} * kBlockSectors);
+  Create(create);
+  Pairs pairs;
+  for (uint32_t i = 0; i < kBlocks; ++i) pairs.emplace_back(i * kEntries, i);
+  EXPECT_THAT(Insert(pairs), FailsWith(Reason::kTooManyBlocks));
+  EXPECT_EQ(Get().mapped_blocks(), 0u);
+  EXPECT_EQ(Get().state(), v1::Cache::STATE_OPEN);
+  pairs.resize(1000);
+  EXPECT_THAT(Insert(pairs), Succeeds());
+  EXPECT_EQ(List(), pairs);
+}
+
 }  // namespace
 }  // namespace dmcached

@@ -1,7 +1,9 @@
 #include "tests/e2e/switched_device.h"
 
+#include <cstddef>
 #include <utility>
 
+#include "core/base/ids.h"
 #include "core/base/status.h"
 #include "core/device/file_device.h"
 
@@ -20,7 +22,9 @@ class SwitchedDevice : public BlockDevice {
 
  protected:
   absl::Status DoReadV(uint64_t offset_bytes, ReadBuffers buffers) override {
-    return file_->ReadV(offset_bytes, buffers);
+    DMCACHED_RETURN_IF_ERROR(file_->ReadV(offset_bytes, buffers));
+    if (switch_->damage_reads) Damage(buffers);
+    return absl::OkStatus();
   }
   absl::Status DoWriteV(uint64_t offset_bytes, WriteBuffers buffers) override {
     if (switch_->fail_writes) return MakeError(Reason::kIoError, "write failed by the test");
@@ -33,6 +37,13 @@ class SwitchedDevice : public BlockDevice {
   }
 
  private:
+  static void Damage(ReadBuffers buffers) {
+    constexpr size_t kDamagedByte = 100;  // Of each block.
+    for (const auto buffer : buffers) {
+      for (size_t at = kDamagedByte; at < buffer.size(); at += kMetadataBlockBytes) buffer[at] ^= std::byte{1};
+    }
+  }
+
   const std::unique_ptr<BlockDevice> file_;
   const std::shared_ptr<DeviceSwitch> switch_;
 };

@@ -1,4 +1,4 @@
-// A real file whose writes and flushes a test can make fail or wait.
+// A real file whose writes and flushes a test can make fail or wait, and whose blocks it can read as damaged.
 #ifndef DMCACHED_TESTS_E2E_SWITCHED_DEVICE_H_
 #define DMCACHED_TESTS_E2E_SWITCHED_DEVICE_H_
 
@@ -17,6 +17,8 @@ class DeviceSwitch {  // Thread-safe.
   std::atomic<bool> fail_writes{false};
   // So many flushes succeed before all others fail.
   std::atomic<int> good_flushes{std::numeric_limits<int>::max()};
+  // Every read has a wrong byte in each of its metadata blocks.
+  std::atomic<bool> damage_reads{false};
 
   // From now on flushes wait, and whatever else passes the gate.
   void Hold();

@@ -255,6 +255,14 @@ def read_again(agent, folder, expected):
     expect(agent.discards(), [(4000, 4100)], "discards after close and open")
 
 
+def list_by_reflection(channel):
+    """Asks for the list of services, in bytes: Debian packages no stubs of the reflection service."""
+    call = channel.stream_stream("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo")
+    answer = next(call(iter([b"\x3a\x01*"]), timeout=TIMEOUT_S))  # list_services (field 7): "*"
+    for service in (b"dmcached.v1.CacheService", b"dmcached.v1.MetadataService", b"grpc.health.v1.Health"):
+        expect(service in answer, True, f"{service.decode()} in the answer of reflection")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("--daemon", "--protoc", "--plugin", "--protos"):
@@ -271,6 +279,7 @@ def main():
             with grpc.insecure_channel(f"unix:{folder}/dmcached.sock") as channel:
                 health = channel.unary_unary("/grpc.health.v1.Health/Check")(b"", timeout=TIMEOUT_S)
                 expect(health, b"\x08\x01", "health (SERVING, on the wire)")
+                list_by_reflection(channel)
                 agent = Agent(channel)
                 expected = do_the_job(agent, folder)
                 read_again(agent, folder, expected)
