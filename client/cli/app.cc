@@ -46,8 +46,10 @@ absl::Status Explain(const CLI::App& app, const CLI::ParseError& error) {
 
 }  // namespace
 
-int Run(const std::vector<std::string>& arguments, std::istream& in, std::ostream& out, std::ostream& err) {
+int Run(const std::vector<std::string>& arguments, std::istream& in, std::ostream& out, std::ostream& err,
+        bool err_is_terminal) {
   Session session(in, out, err);
+  session.err_is_terminal = err_is_terminal;
   // Not CLI11's envname: the option exists at the program and at its commands, and the environment must not win there.
   if (const char* address = std::getenv("DMCACHED_ADDRESS"); address != nullptr && *address != 0) {
     session.address = address;

@@ -10,7 +10,9 @@
 namespace dmcached::cli {
 
 // Runs one command line (without the program's name) and returns its exit code: 0 done, 1 failed, 2 usage, 3 no answer.
-int Run(const std::vector<std::string>& arguments, std::istream& in, std::ostream& out, std::ostream& err);
+// `err_is_terminal`: long work draws a bar there.
+int Run(const std::vector<std::string>& arguments, std::istream& in, std::ostream& out, std::ostream& err,
+        bool err_is_terminal = false);
 
 }  // namespace dmcached::cli
 

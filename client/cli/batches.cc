@@ -10,12 +10,14 @@ absl::Status ApplyBatches(Session& session, const std::string& cache, const std:
                           ApplyBatch apply) {
   ItemReader reader(items, form, session.in);
   if (absl::Status status = reader.Check(); !status.ok()) return UsageError(status.message());
+  Progress progress(session.err, session.progress_style(), absl::StrCat(noun, "s of ", cache));
   client::MutationResult last;
-  uint64_t removed = 0;
+  std::optional<uint64_t> removed;
   for (uint64_t index = 0;; ++index) {
     const absl::StatusOr<ItemBatch> batch = reader.Next();
     if (!batch.ok()) return batch.status();
     if (batch->size() == 0 && index > 0) break;
+    if (index > 0) progress.Update(reader.applied(), reader.Fraction());
     if (batch->size() == 0)
       return client::MakeError(absl::StatusCode::kInvalidArgument, "INVALID_REQUEST",
                                "standard input holds no line with an item");
@@ -23,10 +25,10 @@ absl::Status ApplyBatches(Session& session, const std::string& cache, const std:
     if (!result.ok()) return reader.Explain(result.status(), *batch);
     reader.MarkApplied(*batch);
     last = *result;
-    removed += result->removed_count;
+    if (result->removed_count) removed = removed.value_or(0) + *result->removed_count;
   }
   Json extra = Json::object({{"itemCount", reader.applied()}});
-  if (removed > 0) extra["removedCount"] = removed;
+  if (removed) extra["removedCount"] = *removed;
   PrintMutation(session, absl::StrCat(verb, " ", Count(reader.applied(), noun), " of ", cache), last, extra);
   return absl::OkStatus();
 }

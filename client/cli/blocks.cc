@@ -33,6 +33,9 @@ const char* Expected(ItemForm form) {
       return "is neither a cblock nor a range of cblocks like 0-99";
     case ItemForm::kCblocksOrPairs:
       return "is neither CBLOCK, a range like 0-99, nor CBLOCK:OBLOCK";
+    case ItemForm::kRepeatablePairs:
+      return "is not CBLOCK:OBLOCK; with --request-id a plain cblock will not do, because a repeat would look it up "
+             "again and find something else";
     case ItemForm::kPairs:
       return "is not CBLOCK:OBLOCK or CBLOCK:OBLOCK:dirty";
     case ItemForm::kValues:

@@ -20,10 +20,11 @@ absl::StatusOr<client::BlockRange> ParseBeginEnd(const std::string& text);
 
 // What an item may look like.
 enum class ItemForm {
-  kCblocks,         // 7 | 0-99
-  kCblocksOrPairs,  // 7 | 0-99 | 7:1200
-  kPairs,           // 7:1200 | 7:1200:dirty
-  kValues,          // 7:42
+  kCblocks,          // 7 | 0-99
+  kCblocksOrPairs,   // 7 | 0-99 | 7:1200
+  kRepeatablePairs,  // 7:1200, because what a look-up adds to a plain cblock may be something else the next time
+  kPairs,            // 7:1200 | 7:1200:dirty
+  kValues,           // 7:42
 };
 
 // Consecutive cblocks; with `second` (an oblock or a hint) exactly one.

@@ -8,8 +8,6 @@
 namespace dmcached::cli {
 namespace {
 
-constexpr uint64_t kSectorBytes = 512;
-
 std::string OrNone(const std::string& text) { return text.empty() ? "none" : text; }
 
 absl::Status Create(Session& session, const client::CreateRequest& request) {
@@ -129,8 +127,13 @@ absl::Status Show(Session& session, const NameOptions& options) {
                  {"origin device", OrNone(cache->origin_path)},
                  {"origin size",
                   cache->origin_size_sectors == 0 ? "unknown" : FormatBytes(cache->origin_size_sectors * kSectorBytes)},
-                 {"dirty tracking", Word(cache->dirty_tracking)},
-                 {"mapped, dirty", absl::StrCat(cache->mapped_blocks, ", ", cache->dirty_blocks,
+                 {"dirty tracking", Word(cache->dirty_tracking)}});
+  if (cache->superblock.version == 0) {  // It could not be read yet.
+    PrintFields(session.out, fields);
+    return absl::OkStatus();
+  }
+  fields.insert(fields.end(),
+                {{"mapped, dirty", absl::StrCat(cache->mapped_blocks, ", ", cache->dirty_blocks,
                                                 cache->must_assume_all_dirty ? " (assumed: unclean)" : "")},
                  {"free, reserved", absl::StrCat(cache->free_blocks, ", ", cache->reserved_blocks)},
                  {"discarded", absl::StrCat(cache->discarded_blocks, " discard blocks")}});
@@ -160,14 +163,14 @@ absl::Status Resize(Session& session, const ResizeOptions& options) {
       session.client().ResizeCache(options.name, options.request, options.flags.ForBatch(0));
   if (!result.ok()) return result.status();
   const client::Superblock& superblock = result->cache.superblock;
+  Json extra = {{"cacheBlocks", superblock.cache_blocks},
+                {"discardBlockSizeSectors", superblock.discard_block_size_sectors},
+                {"discardBlocks", superblock.discard_blocks}};
+  if (result->cache.origin_size_sectors != 0) extra["originSizeSectors"] = result->cache.origin_size_sectors;
   PrintMutation(session,
                 absl::StrCat(options.name, " has ", Count(superblock.cache_blocks, "cache block"), " and ",
                              Count(superblock.discard_blocks, "discard block")),
-                result->result,
-                {{"cacheBlocks", superblock.cache_blocks},
-                 {"originSizeSectors", result->cache.origin_size_sectors},
-                 {"discardBlockSizeSectors", superblock.discard_block_size_sectors},
-                 {"discardBlocks", superblock.discard_blocks}});
+                result->result, extra);
   return absl::OkStatus();
 }
 

@@ -26,6 +26,11 @@ client::Client& Session::client() {
   return *client_;
 }
 
+Progress::Style Session::progress_style() const {
+  if (json) return Progress::Style::kNone;
+  return err_is_terminal ? Progress::Style::kBar : Progress::Style::kLines;
+}
+
 std::string CheckAddress(const std::string& text) {
   const size_t colon = text.rfind(':');
   const bool good = colon != std::string::npos && colon > 0 && colon + 1 < text.size();
@@ -105,7 +110,10 @@ client::MutationOptions MutationFlags::ForBatch(uint64_t index) const {
 
 void AddMutationFlags(CLI::App* command, MutationFlags& flags) {
   command->add_flag("--durable", flags.durable, "Answer only when the change is durable");
-  command->add_option("--request-id", flags.request_id, "Repeating a command with the same id does it only once")
+  command
+      ->add_option("--request-id", flags.request_id,
+                   "Repeating a command with the same id does it only once, "
+                   "until the cache is opened anew (with --incarnation a later repeat is refused)")
       ->type_name("ID");
   AddParsed(command, "--incarnation", flags.incarnation, ParseHex,
             "Refuse if the cache was opened anew since (16 hex digits from `cache show`)", "HEX");

@@ -15,6 +15,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "client/cli/progress.h"
 #include "client/cli/size.h"
 #include "dmcached/client.h"
 
@@ -30,12 +31,15 @@ class Session {
 
   // Made at the first call, when the options are known.
   client::Client& client();
+  // How long work shows its progress: never beside JSON, which scripts read from both streams.
+  Progress::Style progress_style() const;
 
   std::istream& in;
   std::ostream& out;
   std::ostream& err;
   std::string address = kDefaultAddress;
   bool json = false;
+  bool err_is_terminal = false;
   std::optional<uint32_t> timeout_ms;
   std::function<absl::Status(Session&)> action;
   int exit_code = 0;  // Of an action that succeeded.

@@ -12,7 +12,31 @@ ItemReader::ItemReader(std::vector<std::string> arguments, ItemForm form, std::i
     : arguments_(std::move(arguments)),
       form_(form),
       from_lines_(arguments_.size() == 1 && arguments_[0] == "-"),
-      input_(input) {}
+      input_(input) {
+  if (!from_lines_) {
+    total_ = 0;
+    for (const std::string& argument : arguments_) {
+      const absl::StatusOr<ItemRange> item = ParseItem(argument, form_);
+      if (item.ok()) *total_ += item->end - item->begin;
+    }
+    return;
+  }
+  // A pipe has no position, and of an input that is half read already the end says little.
+  if (input_.tellg() == std::istream::pos_type(0)) {
+    input_.seekg(0, std::ios::end);
+    if (const auto end = static_cast<std::streamoff>(input_.tellg()); end > 0) total_ = static_cast<uint64_t>(end);
+    input_.seekg(0);
+  }
+  input_.clear();
+}
+
+std::optional<double> ItemReader::Fraction() {
+  if (!total_ || *total_ == 0) return std::nullopt;
+  if (!from_lines_) return static_cast<double>(applied_) / static_cast<double>(*total_);
+  const auto position = static_cast<std::streamoff>(input_.tellg());
+  if (position < 0) return std::nullopt;  // At the end of the input it has none.
+  return static_cast<double>(position) / static_cast<double>(*total_);
+}
 
 absl::Status ItemReader::Check() const {
   if (from_lines_) return absl::OkStatus();
@@ -63,16 +87,33 @@ absl::StatusOr<ItemBatch> ItemReader::Next(size_t max) {
       ++current_->begin;
     } else {
       current_.reset();
+      ++batch.completed;
     }
   }
   return batch;
 }
 
+void ItemReader::MarkApplied(const ItemBatch& batch) {
+  applied_ += batch.size();
+  if (!from_lines_) return;
+  applied_lines_ += batch.completed;
+  if (current_) {
+    // The last line goes on: it counts by its items.
+    const auto begun = std::find(batch.lines.begin(), batch.lines.end(), line_);
+    applied_of_partial_ =
+        (batch.completed == 0 ? applied_of_partial_ : 0) + static_cast<uint64_t>(batch.lines.end() - begun);
+  } else {
+    applied_of_partial_ = 0;
+  }
+}
+
 std::string ItemReader::AppliedSoFar() const {
-  return absl::StrCat(
-      applied_,
-      from_lines_ ? (applied_ == 1 ? " line was" : " lines were") : (applied_ == 1 ? " item was" : " items were"),
-      " applied");
+  if (!from_lines_) return absl::StrCat(applied_, applied_ == 1 ? " item was applied" : " items were applied");
+  std::string partial;
+  if (applied_of_partial_ > 0) partial = absl::StrCat(" and the first ", applied_of_partial_, " items of the next");
+  const bool one = applied_lines_ == 1 && partial.empty();
+  return absl::StrCat(applied_lines_, applied_lines_ == 1 ? " line" : " lines", partial,
+                      one ? " was applied" : " were applied");
 }
 
 absl::Status ItemReader::Explain(const absl::Status& status, const ItemBatch& batch) const {

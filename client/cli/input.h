@@ -22,6 +22,7 @@ struct ItemBatch {
   std::vector<std::optional<uint64_t>> seconds = {};  // Oblocks or hints.
   std::vector<uint8_t> dirty = {};
   std::vector<uint64_t> lines = {};  // Of the input, from 1; empty for arguments.
+  uint64_t completed = 0;            // Lines or arguments whose last item is here; a range may go on in the next batch.
 
   size_t size() const { return cblocks.size(); }
 };
@@ -39,13 +40,15 @@ class ItemReader {
   absl::StatusOr<ItemBatch> Next(size_t max = client::kMaxItemsPerMessage);
 
   // To be called when the batch that Next gave last is applied.
-  void MarkApplied(const ItemBatch& batch) { applied_ += batch.size(); }
+  void MarkApplied(const ItemBatch& batch);
 
   // `status`, the answer about `batch`, with the line that failed and how much was applied before.
   absl::Status Explain(const absl::Status& status, const ItemBatch& batch) const;
 
   bool from_lines() const { return from_lines_; }
   uint64_t applied() const { return applied_; }
+  // How much of the input has been read; nothing for a pipe, whose length is not known.
+  std::optional<double> Fraction();
 
  private:
   // Loads the next argument or line into current_; false at the end.
@@ -56,9 +59,12 @@ class ItemReader {
   const ItemForm form_;
   const bool from_lines_;
   std::istream& input_;
+  std::optional<uint64_t> total_;  // Items of the arguments, or bytes of the lines.
   size_t next_argument_ = 0;
   uint64_t line_ = 0;
-  uint64_t applied_ = 0;
+  uint64_t applied_ = 0;             // Items.
+  uint64_t applied_lines_ = 0;       // Lines applied to their end.
+  uint64_t applied_of_partial_ = 0;  // Items of the line after those.
   std::optional<ItemRange> current_;
 };
 

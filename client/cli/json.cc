@@ -37,6 +37,30 @@ void AddSuperblock(Json& json, const client::Superblock& superblock) {
   json["metadataBlockSizeSectors"] = superblock.metadata_block_size_sectors;
 }
 
+// Of metadata that could not be opened yet nothing is known.
+bool WasRead(const client::Cache& cache) { return cache.superblock.version != 0; }
+
+void AddContents(Json& json, const client::Cache& cache) {
+  AddSuperblock(json, cache.superblock);
+  json["mappedBlocks"] = cache.mapped_blocks;
+  json["dirtyBlocks"] = cache.dirty_blocks;
+  json["freeBlocks"] = cache.free_blocks;
+  json["reservedBlocks"] = cache.reserved_blocks;
+  json["discardedBlocks"] = cache.discarded_blocks;
+  json["metadataDeviceBytes"] = cache.metadata_device_bytes;
+  json["heldMetadataBlocks"] = cache.held_metadata_blocks;
+  json["directIo"] = cache.direct_io;
+  json["incarnation"] = FormatHex(cache.incarnation);
+  json["revision"] = cache.revision;
+  json["transaction"] = cache.transaction;
+  json["durableTransaction"] = cache.durable_transaction;
+  json["uncommittedChanges"] = cache.uncommitted_changes;
+  json["mustAssumeAllDirty"] = cache.must_assume_all_dirty;
+  if (cache.origin_size_sectors != 0) json["originSizeSectors"] = cache.origin_size_sectors;
+  json["fastSizeSectors"] = cache.fast_size_sectors;
+  json["snapshots"] = cache.snapshots;
+}
+
 }  // namespace
 
 Json ToJson(const client::ServerInfo& info) {
@@ -82,26 +106,9 @@ Json ToJson(const client::Cache& cache) {
   json["metadataPath"] = cache.metadata_path;
   json["fastPath"] = cache.fast_path;
   json["originPath"] = cache.origin_path;
-  AddSuperblock(json, cache.superblock);
   json["dirtyTracking"] = Word(cache.dirty_tracking);
-  json["mappedBlocks"] = cache.mapped_blocks;
-  json["dirtyBlocks"] = cache.dirty_blocks;
-  json["freeBlocks"] = cache.free_blocks;
-  json["reservedBlocks"] = cache.reserved_blocks;
-  json["discardedBlocks"] = cache.discarded_blocks;
-  json["metadataDeviceBytes"] = cache.metadata_device_bytes;
-  json["heldMetadataBlocks"] = cache.held_metadata_blocks;
-  json["directIo"] = cache.direct_io;
-  json["incarnation"] = FormatHex(cache.incarnation);
-  json["revision"] = cache.revision;
-  json["transaction"] = cache.transaction;
-  json["durableTransaction"] = cache.durable_transaction;
-  json["uncommittedChanges"] = cache.uncommitted_changes;
   json["lastError"] = cache.last_error;
-  json["mustAssumeAllDirty"] = cache.must_assume_all_dirty;
-  json["originSizeSectors"] = cache.origin_size_sectors;
-  json["fastSizeSectors"] = cache.fast_size_sectors;
-  json["snapshots"] = cache.snapshots;
+  if (WasRead(cache)) AddContents(json, cache);
   return json;
 }
 

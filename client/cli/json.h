@@ -1,5 +1,6 @@
 // The JSON contract of dmcachectl: field names are the proto's in lowerCamelCase, integers are numbers (incarnation and
-// reservation ids are strings of 16 hex digits), enums are lower-case words, nothing is left out because it is 0.
+// reservation ids are strings of 16 hex digits), enums are lower-case words, nothing is left out because it is 0: what
+// is absent is unknown.
 #ifndef DMCACHED_CLIENT_CLI_JSON_H_
 #define DMCACHED_CLIENT_CLI_JSON_H_
 

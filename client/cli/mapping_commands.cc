@@ -58,6 +58,11 @@ absl::Status Release(Session& session, const ReleaseOptions& options) {
   return absl::OkStatus();
 }
 
+// Of the items of a command that looks plain cblocks up.
+ItemForm FormFor(const MutationFlags& flags) {
+  return flags.request_id.empty() ? ItemForm::kCblocksOrPairs : ItemForm::kRepeatablePairs;
+}
+
 struct MappingOptions {
   std::string name;
   std::vector<std::string> items;
@@ -117,7 +122,7 @@ absl::Status Dirty(Session& session, const MappingOptions& options) {
 
 absl::Status Clean(Session& session, const MappingOptions& options) {
   return ApplyBatches(
-      session, options.name, options.items, ItemForm::kCblocksOrPairs, options.flags, "Marked clean", "mapping",
+      session, options.name, options.items, FormFor(options.flags), options.flags, "Marked clean", "mapping",
       [&](const ItemBatch& batch, const client::MutationOptions& mutation) -> absl::StatusOr<client::MutationResult> {
         const absl::StatusOr<std::vector<uint64_t>> oblocks = OblocksOf(session, options.name, batch);
         if (!oblocks.ok()) return oblocks.status();
@@ -127,8 +132,9 @@ absl::Status Clean(Session& session, const MappingOptions& options) {
 }
 
 void PrintRemoved(Session& session, const client::MutationResult& result) {
-  PrintMutation(session, absl::StrCat("Removed ", Count(result.removed_count, "mapping")), result,
-                Json::object({{"removedCount", result.removed_count}}));
+  const uint32_t count = result.removed_count.value_or(0);
+  PrintMutation(session, absl::StrCat("Removed ", Count(count, "mapping")), result,
+                Json::object({{"removedCount", count}}));
 }
 
 absl::Status Remove(Session& session, const MappingOptions& options) {
@@ -144,7 +150,7 @@ absl::Status Remove(Session& session, const MappingOptions& options) {
     return absl::OkStatus();
   }
   return ApplyBatches(
-      session, options.name, options.items, ItemForm::kCblocksOrPairs, options.flags, "Removed", "mapping",
+      session, options.name, options.items, FormFor(options.flags), options.flags, "Removed", "mapping",
       [&](const ItemBatch& batch, const client::MutationOptions& mutation) -> absl::StatusOr<client::MutationResult> {
         const absl::StatusOr<std::vector<uint64_t>> oblocks = OblocksOf(session, options.name, batch);
         if (!oblocks.ok()) return oblocks.status();
@@ -199,11 +205,12 @@ void AddInsert(CLI::App& group, Session& session) {
 
 void AddRemove(CLI::App& group, Session& session) {
   CLI::App* command = nullptr;
-  auto options =
-      AddMapping(group, session, "remove", "Remove mappings",
-                 "dmcachectl mapping remove fast0 0-15 99:1200\n"
-                 "  dmcachectl mapping remove fast0 --oblocks 1000-1999 --discard-dirty",
-                 "CBLOCK or A-B (looked up first), CBLOCK:OBLOCK, or - for lines of standard input", &command);
+  auto options = AddMapping(
+      group, session, "remove", "Remove mappings",
+      "dmcachectl mapping remove fast0 0-15 99:1200\n"
+      "  dmcachectl mapping remove fast0 --oblocks 1000-1999 --discard-dirty",
+      "CBLOCK or A-B (looked up first; not with --request-id), CBLOCK:OBLOCK, or - for lines of standard input",
+      &command);
   AddParsed(command, "--oblocks", options->oblocks, ParseBlocks, "Whatever is mapped in these oblocks", "A-B");
   command->add_flag("--discard-dirty", options->discard_dirty, "Also dirty mappings: their data is lost");
   OnRun(command, session, options, Remove);
@@ -223,9 +230,11 @@ void AddMappingCommands(CLI::App& app, Session& session) {
                           "CBLOCK or A-B, or - for lines of standard input", &command);
   command->get_option("ITEMS")->required();
   OnRun(command, session, dirty, Dirty);
-  auto clean = AddMapping(*group, session, "clean", "Mark mappings clean, after their data reached the origin",
-                          "dmcachectl mapping clean fast0 0-99 512:1200",
-                          "CBLOCK or A-B (looked up first), CBLOCK:OBLOCK, or - for lines of standard input", &command);
+  auto clean = AddMapping(
+      *group, session, "clean", "Mark mappings clean, after their data reached the origin",
+      "dmcachectl mapping clean fast0 0-99 512:1200",
+      "CBLOCK or A-B (looked up first; not with --request-id), CBLOCK:OBLOCK, or - for lines of standard input",
+      &command);
   command->get_option("ITEMS")->required();
   OnRun(command, session, clean, Clean);
   AddMappingReadCommands(*group, session);

@@ -9,8 +9,6 @@
 namespace dmcached::cli {
 namespace {
 
-constexpr uint64_t kSectorBytes = 512;
-
 struct None {};
 
 absl::Status Info(Session& session, const None&) {
@@ -99,7 +97,7 @@ absl::Status Health(Session& session, const HealthOptions& options) {
 struct CommitOptions {
   std::string name;
   bool clean_shutdown = false;
-  bool durable = false;
+  MutationFlags flags;  // Taken, because scripts give them to every command; nothing depends on them.
 };
 
 absl::Status Commit(Session& session, const CommitOptions& options) {
@@ -149,8 +147,12 @@ void AddServerCommands(CLI::App& app, Session& session) {
   AddName(commit, commit_options->name);
   commit->add_flag("--clean-shutdown", commit_options->clean_shutdown,
                    "Set the clean flag of a conservative cache, if nothing is applied after this");
-  commit->add_flag("--durable", commit_options->durable,
+  commit->add_flag("--durable", commit_options->flags.durable,
                    "What a commit is in any case; for scripts that always say it");
+  commit
+      ->add_option("--request-id", commit_options->flags.request_id,
+                   "Not needed: a commit may be repeated; for scripts that always give one")
+      ->type_name("ID");
   OnRun(commit, session, commit_options, Commit);
 }
 

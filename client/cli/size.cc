@@ -16,8 +16,6 @@
 namespace dmcached::cli {
 namespace {
 
-constexpr uint64_t kSectorBytes = 512;
-
 struct Unit {
   const char* name;
   uint64_t factor;

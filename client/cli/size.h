@@ -11,6 +11,8 @@
 
 namespace dmcached::cli {
 
+inline constexpr uint64_t kSectorBytes = 512;
+
 // Decimal digits only.
 absl::StatusOr<uint64_t> ParseNumber(const std::string& text);
 absl::StatusOr<uint32_t> ParseNumber32(const std::string& text);

@@ -6,8 +6,6 @@
 namespace dmcached::cli {
 namespace {
 
-constexpr uint64_t kSectorBytes = 512;
-
 std::string YesNo(bool value) { return value ? "yes" : "no"; }
 
 }  // namespace

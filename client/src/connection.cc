@@ -57,10 +57,11 @@ bool NoAnswer(const absl::Status& status) {
          (absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status) || absl::IsCancelled(status));
 }
 
-// The service refused this copy without looking at it, so it says nothing about an earlier one.
+// The cache's state alone refused this copy, so it says nothing about an earlier one.
 bool SettlesNothing(const std::string& reason) {
   return reason == "OVERLOADED" || reason == "SHUTTING_DOWN" || reason == "INCARNATION_CHANGED" ||
-         reason == "CACHE_NOT_OPEN" || reason == "CACHE_FAILED";
+         reason == "CACHE_NOT_OPEN" || reason == "CACHE_FAILED" || reason == "NEEDS_CHECK" || reason == "READ_ONLY" ||
+         reason == "OPERATION_PENDING";
 }
 
 bool MayPass(const absl::Status& status) {

@@ -153,6 +153,21 @@ TEST_F(CallTest, SaysThatAnEarlierCopyMayHaveHappenedWhenTheIncarnationChangedIn
   EXPECT_EQ(requests_.size(), 2u);
 }
 
+TEST_F(CallTest, WhatTheCachesStateRefusesSaysNothingAboutAnEarlierCopy) {
+  for (const char* reason : {"NEEDS_CHECK", "READ_ONLY", "OPERATION_PENDING", "CACHE_FAILED"}) {
+    requests_.clear();
+    script_ = {kLostConnection, ServiceError(grpc::StatusCode::FAILED_PRECONDITION, reason, "not now")};
+    Client client(Options());
+    const absl::Status status = Mark(client).status();
+    EXPECT_EQ(ReasonOf(status), reason);
+    EXPECT_TRUE(OutcomeUnknown(status)) << reason;
+  }
+  requests_.clear();
+  script_ = {kLostConnection, ServiceError(grpc::StatusCode::FAILED_PRECONDITION, "NOT_MAPPED", "cblock 3")};
+  Client client(Options());
+  EXPECT_FALSE(OutcomeUnknown(Mark(client).status())) << "it was judged: the first copy did not happen either";
+}
+
 TEST_F(CallTest, LearnsTheIncarnationFromAnyAnswer) {
   daemon_.metadata.on_LookupMappings = [](grpc::ServerContext*, const v1::LookupMappingsRequest&,
                                           v1::LookupMappingsResponse& answer) {

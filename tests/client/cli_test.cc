@@ -240,6 +240,66 @@ TEST_F(CliTest, RemoveLooksPlainCblocksUpFirst) {
   EXPECT_EQ(removes_.size(), 1u);
 }
 
+TEST_F(CliTest, ARepeatableRemoveOrCleanTakesNoPlainCblocks) {
+  for (const char* command : {"remove", "clean"}) {
+    EXPECT_EQ(Run({"mapping", command, "c", "7:70", "4", "--request-id", "r"}), 2) << command;
+    EXPECT_THAT(err_, HasSubstr("\"4\" is not CBLOCK:OBLOCK; with --request-id a plain cblock will not do"));
+  }
+  EXPECT_EQ(Run({"mapping", "remove", "c", "-", "--request-id", "r"}, "7 70\n4\n"), 1);
+  EXPECT_THAT(err_, HasSubstr("line 2: \"4\" is not CBLOCK:OBLOCK; with --request-id"));
+  EXPECT_TRUE(removes_.empty());
+  ASSERT_EQ(Run({"mapping", "remove", "c", "7:70", "--request-id", "r", "--incarnation", "cd", "--json"}), 0) << err_;
+  ASSERT_EQ(removes_.size(), 1u);
+  EXPECT_EQ(removes_[0].options().request_id(), "r");
+  EXPECT_EQ(removes_[0].options().incarnation(), 0xcdu);
+  EXPECT_EQ(Out()["incarnation"], "00000000000000ab");
+}
+
+TEST_F(CliTest, RemoveSaysHowManyEvenIfNone) {
+  daemon_.metadata.on_RemoveMappings = [](grpc::ServerContext*, const v1::RemoveMappingsRequest&,
+                                          v1::RemoveMappingsResponse&) { return grpc::Status::OK; };
+  ASSERT_EQ(Run({"mapping", "remove", "c", "7:70", "--json"}), 0) << err_;
+  EXPECT_EQ(Out()["removedCount"], 0);
+}
+
+TEST_F(CliTest, WhatIsUnknownIsAbsent) {
+  ASSERT_EQ(Run({"cache", "show", "c", "--json"}), 0) << err_;
+  EXPECT_FALSE(Out().contains("originSizeSectors"));
+  daemon_.cache.on_GetCache = [](grpc::ServerContext*, const v1::GetCacheRequest&, v1::GetCacheResponse& answer) {
+    answer.mutable_cache()->set_name("c");
+    answer.mutable_cache()->set_state(v1::Cache::STATE_FAILED);
+    answer.mutable_cache()->set_last_error("no such file");
+    return grpc::Status::OK;
+  };
+  ASSERT_EQ(Run({"cache", "show", "c", "--json"}), 0) << err_;
+  EXPECT_EQ(Out()["state"], "failed");
+  EXPECT_EQ(Out()["lastError"], "no such file");
+  for (const char* unknown : {"version", "cleanShutdown", "cacheBlocks", "mappedBlocks", "incarnation"}) {
+    EXPECT_FALSE(Out().contains(unknown)) << unknown;
+  }
+  ASSERT_EQ(Run({"cache", "show", "c"}), 0) << err_;
+  EXPECT_THAT(out_, HasSubstr("no such file"));
+  EXPECT_THAT(out_, testing::Not(HasSubstr("cache blocks")));
+}
+
+TEST_F(CliTest, LongInputDrawsABarOnATerminalOnly) {
+  std::string lines;
+  for (int i = 0; i < 65536 * 2; ++i) lines += std::to_string(i) + " " + std::to_string(i) + "\n";
+  for (const bool terminal : {true, false}) {
+    std::istringstream in(lines);
+    std::ostringstream out;
+    std::ostringstream err;
+    ASSERT_EQ(cli::Run({"mapping", "insert", "c", "-", "--address", daemon_.address()}, in, out, err, terminal), 0);
+    EXPECT_THAT(out.str(), StartsWith("Inserted 131072 mappings of c"));
+    if (terminal) {
+      EXPECT_THAT(err.str(), StartsWith("\r["));
+      EXPECT_THAT(err.str(), HasSubstr("65536 mappings of c"));
+    } else {
+      EXPECT_EQ(err.str(), "");
+    }
+  }
+}
+
 TEST_F(CliTest, RemoveTakesOblockRangesWithBothEnds) {
   ASSERT_EQ(Run({"mapping", "remove", "c", "--oblocks", "10-19", "--discard-dirty", "--json"}), 0) << err_;
   ASSERT_EQ(removes_.size(), 1u);
@@ -323,6 +383,11 @@ TEST_F(CliTest, EveryCommandShowsAnExample) {
   }
 }
 
+std::vector<std::string> WithHelp(std::vector<std::string> command) {
+  command.push_back("--help");
+  return command;
+}
+
 TEST_F(CliTest, EveryMutatingCommandTakesDurableAndRequestId) {
   for (const std::vector<std::string>& command : std::vector<std::vector<std::string>>{{"cache", "resize"},
                                                                                        {"mapping", "insert"},
@@ -333,13 +398,14 @@ TEST_F(CliTest, EveryMutatingCommandTakesDurableAndRequestId) {
                                                                                        {"discard", "clear"},
                                                                                        {"hint", "begin"},
                                                                                        {"hint", "save"},
-                                                                                       {"stats", "set"}}) {
+                                                                                       {"stats", "set"},
+                                                                                       {"commit"}}) {
     std::istringstream in;
     std::ostringstream out;
     std::ostringstream err;
-    EXPECT_EQ(cli::Run({command[0], command[1], "--help"}, in, out, err), 0);
-    EXPECT_THAT(out.str(), HasSubstr("--durable")) << command[1];
-    EXPECT_THAT(out.str(), HasSubstr("--request-id")) << command[1];
+    EXPECT_EQ(cli::Run(WithHelp(command), in, out, err), 0);
+    EXPECT_THAT(out.str(), HasSubstr("--durable")) << command.back();
+    EXPECT_THAT(out.str(), HasSubstr("--request-id")) << command.back();
   }
 }
 

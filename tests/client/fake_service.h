@@ -108,6 +108,8 @@ class FakeDaemon {
   void Start() {
     grpc::ServerBuilder builder;
     builder.AddListeningPort(address(), grpc::InsecureServerCredentials());
+    // A thread of gRPC that misses the shutdown looks again after so long; 10 s unless told otherwise.
+    builder.SetSyncServerOption(grpc::ServerBuilder::CQ_TIMEOUT_MSEC, 100);
     builder.RegisterService(&cache);
     builder.RegisterService(&metadata);
     builder.RegisterService(&health);

@@ -68,6 +68,35 @@ TEST(InputTest, NamesTheLineThatTheServiceRefused) {
               HasSubstr("lines 1 to 3: gone (0 lines were applied, perhaps the next batch too)"));
 }
 
+TEST(InputTest, ALineThatGoesOnInTheNextBatchIsNoneYet) {
+  std::istringstream lines("7\n0-9\nx\n");
+  ItemReader reader({"-"}, ItemForm::kCblocks, lines);
+  std::vector<std::string> said;
+  for (int i = 0; i < 2; ++i) {
+    const absl::StatusOr<ItemBatch> batch = reader.Next(4);
+    ASSERT_TRUE(batch.ok()) << batch.status();
+    said.emplace_back(reader.Explain(absl::UnavailableError("gone"), *batch).message());
+    reader.MarkApplied(*batch);
+  }
+  said.emplace_back(reader.Next(4).status().message());
+  EXPECT_THAT(said[0], HasSubstr("(0 lines were applied"));
+  EXPECT_THAT(said[1], HasSubstr("(1 line and the first 3 items of the next were applied"));
+  EXPECT_THAT(said[2], HasSubstr("(1 line and the first 7 items of the next were applied"));
+}
+
+TEST(InputTest, KnowsHowFarItIsWhereTheEndIsKnown) {
+  std::istringstream lines("0 1\n1 2\n2 3\n3 4\n");
+  ItemReader by_line({"-"}, ItemForm::kPairs, lines);
+  ASSERT_TRUE(by_line.Next(2).ok());
+  EXPECT_EQ(by_line.Fraction(), 0.5);
+  std::istringstream none;
+  ItemReader by_argument({"0-5", "9-10"}, ItemForm::kCblocks, none);
+  const absl::StatusOr<ItemBatch> batch = by_argument.Next(2);
+  ASSERT_TRUE(batch.ok());
+  by_argument.MarkApplied(*batch);
+  EXPECT_EQ(by_argument.Fraction(), 0.25);
+}
+
 TEST(InputTest, RefusesADashAmongArguments) {
   std::istringstream none;
   EXPECT_FALSE(ItemReader({"1", "-"}, ItemForm::kCblocks, none).Check().ok());

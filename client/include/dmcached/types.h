@@ -201,7 +201,7 @@ struct MutationResult {
   uint64_t revision = 0;
   uint64_t transaction = 0;
   uint64_t durable_transaction = 0;
-  uint32_t removed_count = 0;  // Of RemoveMappings.
+  std::optional<uint32_t> removed_count = {};  // Of a RemoveBatch.
 };
 
 struct ResizeResult {
