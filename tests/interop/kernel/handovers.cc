@@ -1,0 +1,165 @@
+#include "tests/interop/kernel/handovers.h"
+
+#include <algorithm>
+#include <deque>
+#include <span>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "tests/interop/kernel/daemon.h"
+#include "tests/interop/kernel/guest.h"
+#include "tests/interop/kernel/process.h"
+#include "tests/support/image_walker.h"
+
+namespace dmcached {
+namespace {
+
+constexpr uint64_t kMetadataBytes = 4 << 20;
+
+// A third of the caches has an origin with more cache blocks than there can be discard blocks, so that a discard block
+// is four of them, and the last one is short.
+constexpr uint64_t kManyOriginBlocks = 40001;
+
+FormatParams ParamsOf(uint32_t cache) {
+  FormatParams params;
+  params.version = 1 + cache % 2;
+  params.data_block_size = Sectors(kDataBlockSectors);
+  params.cache_blocks = kMinCacheBlocks;
+  params.origin_size = Sectors(kDataBlockSectors * (cache / 2 % 3 == 2 ? kManyOriginBlocks : kOriginBlocks));
+  params.policy_name = "smq";
+  return params;
+}
+
+WalkedImage Walk(const std::string& path) {
+  const std::string image = FileText(path);
+  return WalkImage(std::as_bytes(std::span<const char>(image)));
+}
+
+}  // namespace
+
+Handovers::Handovers(std::string system_folder, uint64_t seed, Findings& findings)
+    : system_folder_(std::move(system_folder)),
+      random_(seed),
+      findings_(findings),
+      disks_{.fast = DataDisk(folder_.File("fast"), kCaches, kFastBlocks),
+             .origin = DataDisk(folder_.File("origin"), kCaches, kOriginBlocks),
+             .view = DataDisk(folder_.File("view"), kCaches, kOriginBlocks),
+             .writes = DataDisk(folder_.File("writes"), kCaches, kOriginBlocks)} {
+  callers_.reserve(kCaches);
+  for (uint32_t k = 0; k < kCaches; ++k) {
+    const std::string name = absl::StrCat("cache", k);
+    callers_.emplace_back(name, folder_.CreateFile(name, kMetadataBytes), ParamsOf(k), findings_);
+  }
+}
+
+// In a round every work is done on one cache of each version; a cache goes from one work to the next.
+KernelWork Handovers::WorkOf(uint32_t cache) const {
+  return static_cast<KernelWork>((cache / 2 + round_) % kKernelWorks);
+}
+
+void Handovers::SetContext(uint32_t cache, const std::string& stage) {
+  findings_.SetContext(absl::StrCat("handover ", round_ + 1, ", cache ", cache, " (version ", 1 + cache % 2, ", ",
+                                    ToText(WorkOf(cache)), "), ", stage));
+}
+
+absl::Status Handovers::Next() {
+  ServiceHasIt();
+  CompareClosed();
+  const absl::Status status = KernelHasIt();
+  ++round_;
+  return status;
+}
+
+void Handovers::Finish() {
+  Daemon daemon(folder_.path());
+  OpenAll(daemon.client());
+  const int exit_code = daemon.Stop();
+  findings_.Expect(exit_code == 0, absl::StrCat("the daemon ends with ", exit_code));
+  for (uint32_t k = 0; k < kCaches; ++k) {
+    SetContext(k, "closed at the end");
+    findings_.Compare(Walk(callers_[k].metadata_path()).Faults());
+  }
+}
+
+void Handovers::OpenAll(client::Client& client) {
+  for (uint32_t k = 0; k < kCaches; ++k) {
+    SetContext(k, "opened by dmcached");
+    if (media_.empty()) {
+      callers_[k].Create(client);
+    } else {
+      figures_.adoptions += media_[k].clean_shutdown ? 0 : 1;
+      callers_[k].Open(client, media_[k]);
+    }
+  }
+}
+
+void Handovers::ServiceHasIt() {
+  Daemon daemon(folder_.path());
+  OpenAll(daemon.client());
+  for (uint32_t k = 0; k < kCaches; ++k) {
+    SetContext(k, "changed by dmcached");
+    callers_[k].ChangeAtRandom(daemon.client(), random_);
+    callers_[k].CompareWithModel(daemon.client());
+    if ((k + round_) % 2 == 0) continue;  // It will be open when the daemon is killed.
+    callers_[k].Close(daemon.client());
+    ++figures_.clean_closes;
+  }
+  daemon.Crash();
+  ++figures_.daemon_kills;
+}
+
+void Handovers::CompareClosed() {
+  for (uint32_t k = 0; k < kCaches; ++k) {
+    SetContext(k, (k + round_) % 2 == 0 ? "after kill -9 of dmcached" : "closed by dmcached");
+    const WalkedImage image = Walk(callers_[k].metadata_path());
+    findings_.Compare(image.Faults());
+    findings_.Compare(Difference(image.contents, callers_[k].expected()));
+  }
+}
+
+absl::Status Handovers::KernelHasIt() {
+  Guest guest(system_folder_, folder_.path());
+  for (const DataDisk* disk : {&disks_.fast, &disks_.origin, &disks_.view, &disks_.writes}) {
+    guest.AddDisk(disk->path().substr(folder_.path().size() + 1), disk->path());
+  }
+  std::deque<KernelTask> tasks;  // Its elements stay where they are.
+  std::string script;
+  std::string cut_script;  // What is active when the power goes comes last.
+  for (uint32_t k = 0; k < kCaches; ++k) {
+    guest.AddDisk(absl::StrCat("meta", k), callers_[k].metadata_path());
+    const CacheContents& before = callers_[k].expected();
+    figures_.mapped_blocks += before.mappings.size();
+    figures_.dirty_blocks += static_cast<uint64_t>(std::count_if(
+        before.mappings.begin(), before.mappings.end(), [](const auto& mapping) { return mapping.second.dirty; }));
+    tasks.emplace_back(KernelTaskParams{.work = WorkOf(k),
+                                        .cache = static_cast<uint8_t>(k),
+                                        .round = round_,
+                                        .origin_sectors = callers_[k].origin_sectors(),
+                                        .before = before},
+                       disks_, random_, findings_);
+    (WorkOf(k) == KernelWork::kCut ? cut_script : script) += tasks.back().Script();
+  }
+  absl::StatusOr<GuestReport> report = guest.Run(script + cut_script + "echo @ cut\nsleep 600\n");
+  if (!report.ok()) return report.status();
+  ++figures_.boots;
+  figures_.activations += kCaches;
+  figures_.power_cuts += report->power_cut ? 1 : 0;
+
+  findings_.SetContext(absl::StrCat("handover ", round_ + 1, ", guest"));
+  for (const std::string& line : report->lines) findings_.Expect(absl::StartsWith(line, "status "), line);
+  // `quiet` leaves only what the kernel takes for an error.
+  findings_.Expect(!absl::StrContains(report->kernel_log, "device-mapper"), report->kernel_log);
+  findings_.Expect(report->power_cut, "the power was not cut");
+  media_.clear();
+  for (uint32_t k = 0; k < kCaches; ++k) {
+    SetContext(k, "after the kernel");
+    const WalkedImage image = Walk(callers_[k].metadata_path());
+    for (const std::string& problem : image.problems) findings_.Compare(problem);
+    tasks[k].Compare(image.contents, report->lines);
+    media_.push_back(image.contents);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace dmcached
