@@ -11,7 +11,8 @@ class ManualExecutorFactory::SerialExecutor : public Executor {
  public:
   explicit SerialExecutor(ManualExecutorFactory& factory) : factory_(factory) {}
   ~SerialExecutor() override {
-    while (std::optional<Task> task = factory_.Take(this)) std::move (*task)();
+    while (factory_.RunNext(this)) {
+    }
   }
 
   bool Schedule(Task task) override {
@@ -37,12 +38,7 @@ std::unique_ptr<Executor> ManualExecutorFactory::NewSerialExecutor(const std::st
   return std::make_unique<SerialExecutor>(*this);
 }
 
-bool ManualExecutorFactory::RunOne() {
-  std::optional<Task> task = Take(nullptr);
-  if (!task.has_value()) return false;
-  std::move (*task)();
-  return true;
-}
+bool ManualExecutorFactory::RunOne() { return RunNext(nullptr); }
 
 size_t ManualExecutorFactory::RunUntilIdle() {
   size_t count = 0;
@@ -60,27 +56,32 @@ void ManualExecutorFactory::Add(const SerialExecutor* executor, Task task) {
   tasks_.push_back({executor, std::move(task)});
 }
 
-std::optional<Task> ManualExecutorFactory::Take(const SerialExecutor* executor) {
-  MutexLock lock(mutex_);
-  auto next = tasks_.begin();
-  if (executor != nullptr) {
-    next = std::find_if(tasks_.begin(), tasks_.end(), [&](const Entry& entry) { return entry.executor == executor; });
-  } else if (!tasks_.empty()) {
-    next += static_cast<std::ptrdiff_t>(ChooseIndex());
+bool ManualExecutorFactory::RunNext(const SerialExecutor* executor) {
+  Task task;
+  {
+    MutexLock lock(mutex_);
+    auto next = executor == nullptr ? Choose() : std::find_if(tasks_.begin(), tasks_.end(), [&](const Entry& entry) {
+      return entry.executor == executor;
+    });
+    if (next == tasks_.end()) return false;
+    task = std::move(next->task);
+    running_.push_back(next->executor);
+    tasks_.erase(next);
   }
-  if (next == tasks_.end()) return std::nullopt;
-  Task task = std::move(next->task);
-  tasks_.erase(next);
-  return task;
+  std::move(task)();
+  MutexLock lock(mutex_);
+  running_.pop_back();
+  return true;
 }
 
-size_t ManualExecutorFactory::ChooseIndex() {
-  if (!random_.has_value()) return 0;
-  // Any entry names an executor; its oldest one is the first with that name.
-  const SerialExecutor* chosen = tasks_[random_->Below(tasks_.size())].executor;
-  const auto oldest =
-      std::find_if(tasks_.begin(), tasks_.end(), [&](const Entry& entry) { return entry.executor == chosen; });
-  return static_cast<size_t>(oldest - tasks_.begin());
+std::deque<ManualExecutorFactory::Entry>::iterator ManualExecutorFactory::Choose() {
+  std::vector<const SerialExecutor*> ready;  // Once for each task, in the order of tasks.
+  for (const Entry& entry : tasks_) {
+    if (std::find(running_.begin(), running_.end(), entry.executor) == running_.end()) ready.push_back(entry.executor);
+  }
+  if (ready.empty()) return tasks_.end();
+  const SerialExecutor* chosen = random_.has_value() ? ready[random_->Below(ready.size())] : ready.front();
+  return std::find_if(tasks_.begin(), tasks_.end(), [&](const Entry& entry) { return entry.executor == chosen; });
 }
 
 }  // namespace dmcached

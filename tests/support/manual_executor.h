@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "core/base/executor.h"
@@ -17,7 +18,8 @@
 namespace dmcached {
 
 // Keeps the tasks of all its executors in one list.  Without a seed they run in the order in which they were taken;
-// with one, any executor's oldest task may be next, as if each had its own thread.
+// with one, any executor's oldest task may be next, as if each had its own thread.  A task may run others (as a device
+// does that lets the rest go on during a transfer): never one of an executor whose task is under way.
 //
 //   ManualExecutorFactory executors;
 //   Engine engine(options, opener, clock, executors, executors.readers());
@@ -48,13 +50,14 @@ class ManualExecutorFactory
   };
 
   void Add(const SerialExecutor* executor, Task task);
-  // The next task, of `executor` or (null) of any.
-  std::optional<Task> Take(const SerialExecutor* executor);
-  size_t ChooseIndex() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Runs the next task, of `executor` or (null) of any that runs none.  False: there was none.
+  bool RunNext(const SerialExecutor* executor);
+  std::deque<Entry>::iterator Choose() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   mutable Mutex mutex_;
   std::optional<Random> random_ ABSL_GUARDED_BY(mutex_);
   std::deque<Entry> tasks_ ABSL_GUARDED_BY(mutex_);
+  std::vector<const SerialExecutor*> running_ ABSL_GUARDED_BY(mutex_);  // The innermost last.
   std::unique_ptr<Executor> readers_;
 };
 

@@ -70,5 +70,24 @@ TEST(ManualExecutorTest, SeedInterleavesExecutorsButKeepsEachInOrder) {
   EXPECT_EQ(orders.size(), 20u);  // All interleavings of three and three.
 }
 
+TEST(ManualExecutorTest, TaskRunsOthersButNeverOneOfItsOwnExecutor) {
+  for (const std::optional<uint64_t> seed : {std::optional<uint64_t>(), std::optional<uint64_t>(7)}) {
+    ManualExecutorFactory executors(seed);
+    const auto a = executors.NewSerialExecutor("a");
+    const auto b = executors.NewSerialExecutor("b");
+    std::string ran;
+    a->Schedule([&] {
+      ran += '(';
+      while (executors.RunOne()) {
+      }
+      ran += ')';
+    });
+    a->Schedule([&ran] { ran += 'a'; });
+    b->Schedule([&ran] { ran += 'b'; });
+    executors.RunUntilIdle();
+    EXPECT_THAT(ran, testing::AnyOf("(b)a", "b()a"));
+  }
+}
+
 }  // namespace
 }  // namespace dmcached
