@@ -53,7 +53,7 @@ void FillSuperblock(const Superblock& superblock, v1::Superblock* message) {
   message->set_needs_check(superblock.needs_check);
   message->set_data_block_size_sectors(static_cast<uint32_t>(superblock.data_block_size.value()));
   message->set_cache_blocks(superblock.cache_blocks);
-  message->set_policy_name(superblock.policy_name);
+  message->set_policy_name(PrintableText(superblock.policy_name));
   message->mutable_policy_version()->set_major(superblock.policy_version[0]);
   message->mutable_policy_version()->set_minor(superblock.policy_version[1]);
   message->mutable_policy_version()->set_patch(superblock.policy_version[2]);
@@ -123,7 +123,9 @@ absl::StatusOr<OpenOptions> ToOpenOptions(const v1::OpenCacheRequest& request) {
   options.read_only = request.read_only();
   options.assume_unclean = request.assume_unclean();
   options.old_callers_gone = request.old_callers_gone();
-  DMCACHED_ASSIGN_OR_RETURN(options.dirty_tracking, ToDirtyTracking(request.dirty_tracking()));
+  if (request.dirty_tracking() != v1::DIRTY_TRACKING_UNSPECIFIED) {
+    DMCACHED_ASSIGN_OR_RETURN(options.dirty_tracking, ToDirtyTracking(request.dirty_tracking()));
+  }
   options.fast_path = request.fast_path();
   options.origin_path = request.origin_path();
   options.expected_identity = request.expected_identity();

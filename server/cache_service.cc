@@ -11,6 +11,7 @@
 #include "core/base/status.h"
 #include "core/cache/geometry.h"
 #include "core/cache/mutation.h"
+#include "core/store/store.h"
 #include "server/cache_convert.h"
 #include "server/convert.h"
 #include "server/unary.h"
@@ -21,8 +22,6 @@ namespace {
 
 constexpr uint32_t kDefaultPageSize = 100;
 constexpr uint32_t kMaxPageSize = 1000;
-// ARCHITECTURE.md 2, Snapshots.
-constexpr uint32_t kMaxSnapshots = 4;
 
 uint32_t Milliseconds(Duration duration) {
   return static_cast<uint32_t>(std::chrono::duration_cast<std::chrono::milliseconds>(duration).count());
@@ -184,6 +183,7 @@ grpc::ServerUnaryReactor* CacheServiceImpl::ResizeCache(grpc::CallbackServerCont
     reactor->Finish(CallerGoneStatus());
     return reactor;
   }
+  call->conditions.abandoned = [context] { return CallerIsGone(*context); };
   engine_.Apply(request->name(), std::move(call->mutation), std::move(call->conditions),
                 [this, reactor, request, response](absl::StatusOr<MutationResult> result) {
                   LogOutcome("cache_resize", request->name(), result.status());

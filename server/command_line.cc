@@ -1,6 +1,7 @@
 #include "server/command_line.h"
 
 #include <cstdint>
+#include <optional>
 #include <ostream>
 #include <string>
 #include <vector>

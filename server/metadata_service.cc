@@ -27,6 +27,7 @@ grpc::ServerUnaryReactor* MetadataServiceImpl::ApplyOne(grpc::CallbackServerCont
     reactor->Finish(CallerGoneStatus());
     return reactor;
   }
+  call->conditions.abandoned = [context] { return CallerIsGone(*context); };
   engine_.Apply(request.cache(), std::move(call->mutation), std::move(call->conditions),
                 [reactor, response, ranges = std::move(call->ranges)](absl::StatusOr<MutationResult> result) {
                   if (result.ok()) {
@@ -57,17 +58,19 @@ grpc::ServerUnaryReactor* MetadataServiceImpl::ReserveCblocks(grpc::CallbackServ
                                                                                ", at most ", limit, " is allowed")));
   }
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  engine_.Reserve(request->cache(), request->count(), request->ttl_ms() == 0 ? longest : asked,
-                  [reactor, response](absl::StatusOr<Reservation> result) {
-                    if (result.ok()) {
-                      response->set_reservation(result->id);
-                      response->mutable_cblocks()->Add(result->cblocks.begin(), result->cblocks.end());
-                      response->set_ttl_ms(static_cast<uint32_t>(
-                          std::chrono::duration_cast<std::chrono::milliseconds>(result->ttl).count()));
-                      response->set_incarnation(result->incarnation);
-                    }
-                    reactor->Finish(ToGrpcStatus(result.status()));
-                  });
+  engine_.Reserve(
+      request->cache(), request->count(), request->ttl_ms() == 0 ? longest : asked,
+      [context] { return CallerIsGone(*context); },
+      [reactor, response](absl::StatusOr<Reservation> result) {
+        if (result.ok()) {
+          response->set_reservation(result->id);
+          response->mutable_cblocks()->Add(result->cblocks.begin(), result->cblocks.end());
+          response->set_ttl_ms(
+              static_cast<uint32_t>(std::chrono::duration_cast<std::chrono::milliseconds>(result->ttl).count()));
+          response->set_incarnation(result->incarnation);
+        }
+        reactor->Finish(ToGrpcStatus(result.status()));
+      });
   return reactor;
 }
 

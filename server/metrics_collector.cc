@@ -8,6 +8,7 @@
 #include "core/base/status.h"
 #include "core/cache/cache_counters.h"
 #include "core/device/block_device.h"
+#include "core/format/superblock.h"
 #include "server/metric_families.h"
 #include "server/process_metrics.h"
 #include "server/state_monitor.h"
@@ -31,7 +32,7 @@ double Number(const std::atomic<uint64_t>& value) { return static_cast<double>(v
 void AddInfo(const CacheMetrics& cache, MetricFamilies& families) {
   families.Gauge("dmcached_cache_info", "What a cache is; always 1.",
                  {{"cache", cache.name},
-                  {"policy", cache.policy},
+                  {"policy", PrintableText(cache.policy)},
                   {"metadata_version", std::to_string(cache.metadata_version)},
                   {"dirty_tracking", cache.dirty_tracking == DirtyTracking::kExact ? "exact" : "conservative"}},
                  1);
@@ -139,9 +140,9 @@ void AddStore(const std::string& name, const CacheCounters& counters, MetricFami
   }
 }
 
-void AddDevice(const std::string& cache, const std::string& role, const BlockDevice& device, MetricFamilies& families) {
+void AddDevice(const std::string& cache, const std::string& role, const DeviceStats& device, MetricFamilies& families) {
   for (size_t op = 0; op < kDeviceOps; ++op) {
-    const DeviceStats::PerOp& stats = device.stats().ops[op];
+    const DeviceStats::PerOp& stats = device.ops[op];
     const MetricLabels labels = {{"cache", cache}, {"device", role}, {"op", kDeviceOpNames[op]}};
     families.AddHistogram("dmcached_device_io_seconds", "Time of one transfer or flush.", labels, stats.seconds);
     families.Counter("dmcached_device_io_bytes_total", "Bytes transferred.", labels, Number(stats.bytes));
@@ -164,7 +165,7 @@ std::vector<prometheus::MetricFamily> MetricsCollector::Collect() const {
       AddCommits(cache.name, *cache.counters, families);
       AddStore(cache.name, *cache.counters, families);
     }
-    for (const auto& [role, device] : cache.devices) AddDevice(cache.name, role, *device, families);
+    for (const auto& [role, stats] : cache.devices) AddDevice(cache.name, role, *stats, families);
   }
   families.Gauge("dmcached_executor_queue_depth", "Reads that wait for a thread.", {},
                  static_cast<double>(readers_.depth()));

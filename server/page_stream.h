@@ -77,6 +77,8 @@ class PageStream : public grpc::ServerWriteReactor<Response> {
         // Also written when it is empty: it says of which transaction the list was.
         return this->StartWriteAndFinish(&message_, grpc::WriteOptions(), grpc::Status::OK);
       }
+      // A filter that lets little through would keep a thread for the whole array: others have their turn in between.
+      if (readers_.Schedule([this] { Read(); })) return;
     }
   }
 

@@ -1,5 +1,6 @@
 #include "server/status_util.h"
 
+#include <algorithm>
 #include <string_view>
 #include <utility>
 

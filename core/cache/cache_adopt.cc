@@ -17,7 +17,6 @@ constexpr uint64_t kMostBlocksAtOnce = 4096;  // 16 MiB in memory.
 }  // namespace
 
 absl::Status CacheMetadata::Adopt() {
-  counters_->unclean_opens.fetch_add(1, std::memory_order_relaxed);
   adopting_ = true;
   changed_ = true;
   DMCACHED_RETURN_IF_ERROR(AdoptDirty(superblock_.version == 1 ? ArrayKind::kMappings : ArrayKind::kDirty));

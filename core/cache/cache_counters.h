@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "absl/status/status.h"
 #include "core/base/histogram.h"
 #include "core/base/status.h"
 
@@ -38,7 +39,6 @@ struct CacheCounters {
   std::atomic<uint64_t> mapped_blocks{0};
   std::atomic<uint64_t> dirty_blocks{0};
   std::atomic<uint64_t> cache_blocks{0};
-  std::atomic<uint64_t> free_blocks{0};
   std::atomic<uint64_t> discarded_bytes{0};
   std::atomic<uint64_t> block_size_bytes{0};
   std::atomic<uint64_t> cache_size_bytes{0};
@@ -59,6 +59,10 @@ struct CacheCounters {
   std::atomic<double> dirty_since_seconds{0};
   std::atomic<double> opened_seconds{0};
 };
+
+// Counts in checksum_errors if `status` says that a block's checksum or location was wrong.  To be called where such an
+// error is answered or passed over, so that each failed check counts once.
+void CountFailedCheck(const absl::Status& status, CacheCounters& counters);
 
 }  // namespace dmcached
 

@@ -1,6 +1,9 @@
 // CacheMetadata: discards, one bit per discard block of the origin.  A set bit says that the contents are worthless, so
 // it must never outlive a write: inserting a mapping and marking one dirty clear it in the same transaction.
+#include <algorithm>
 #include <bit>
+#include <iterator>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "core/base/status.h"
@@ -29,6 +32,29 @@ void VisitWords(std::span<const DblockRange> ranges, Visit visit) {
       visit(entry, WordMask(entry, range.begin.value(), range.end.value()));
     }
   }
+}
+
+// The same dblocks in order, without overlaps and empty ranges.
+std::vector<DblockRange> Merged(std::span<const DblockRange> ranges) {
+  std::vector<DblockRange> sorted;
+  std::copy_if(ranges.begin(), ranges.end(), std::back_inserter(sorted),
+               [](const DblockRange& range) { return range.begin != range.end; });
+  std::sort(sorted.begin(), sorted.end(), [](const DblockRange& a, const DblockRange& b) { return a.begin < b.begin; });
+  std::vector<DblockRange> merged;
+  for (const DblockRange& range : sorted) {
+    if (merged.empty() || merged.back().end < range.begin) {
+      merged.push_back(range);
+    } else {
+      merged.back().end = std::max(merged.back().end, range.end);
+    }
+  }
+  return merged;
+}
+
+bool Contains(std::span<const DblockRange> merged, Dblock dblock) {
+  const auto after = std::upper_bound(merged.begin(), merged.end(), dblock,
+                                      [](Dblock d, const DblockRange& range) { return d < range.begin; });
+  return after != merged.begin() && dblock < std::prev(after)->end;
 }
 
 }  // namespace
@@ -101,17 +127,29 @@ void CacheMetadata::WriteDiscardRanges(std::span<const DblockRange> ranges, bool
   });
 }
 
-absl::Status CacheMetadata::CheckNoDirtyUnder(std::span<const DblockRange> ranges, BlockSet& set) {
+absl::Status CacheMetadata::CheckNoDirtyUnder(std::span<const DblockRange> asked, std::span<const DblockRange> merged,
+                                              BlockSet& set) {
   const uint64_t per_dblock = OblocksPerDblock();
-  for (size_t i = 0; i < ranges.size(); ++i) {
-    const OblockRange oblocks = {Oblock(ranges[i].begin.value() * per_dblock),
-                                 Oblock(ranges[i].end.value() * per_dblock)};
-    DMCACHED_RETURN_IF_ERROR(VisitMappedIn(oblocks, true, set, [&](uint32_t cblock, Oblock oblock) {
-      return MakeItemError(
-          Reason::kMappingDirty, i,
-          absl::StrCat("item ", i, ": oblock ", oblock.value(), " in dblocks ", ranges[i].begin.value(), "-",
-                       ranges[i].end.value(), " is dirty in cblock ", cblock));
-    }));
+  const auto refuse = [&](uint32_t cblock, Oblock oblock) {
+    const Dblock dblock(oblock.value() / per_dblock);
+    const auto item = std::find_if(asked.begin(), asked.end(), [&](const DblockRange& range) {
+      return !(dblock < range.begin) && dblock < range.end;
+    });
+    const auto i = static_cast<size_t>(item - asked.begin());
+    return MakeItemError(Reason::kMappingDirty, i,
+                         absl::StrCat("item ", i, ": oblock ", oblock.value(), " in dblocks ", item->begin.value(), "-",
+                                      item->end.value(), " is dirty in cblock ", cblock));
+  };
+  uint64_t covered = 0;
+  for (const DblockRange& range : merged) covered += (range.end.value() - range.begin.value()) * per_dblock;
+  if (covered > dirty_blocks()) {  // Less work from the side of the dirty mappings.
+    return VisitMappedIn({Oblock(0), Oblock(oblock_end_)}, true, set, [&](uint32_t cblock, Oblock oblock) {
+      return Contains(merged, Dblock(oblock.value() / per_dblock)) ? refuse(cblock, oblock) : absl::OkStatus();
+    });
+  }
+  for (const DblockRange& range : merged) {
+    const OblockRange oblocks = {Oblock(range.begin.value() * per_dblock), Oblock(range.end.value() * per_dblock)};
+    DMCACHED_RETURN_IF_ERROR(VisitMappedIn(oblocks, true, set, refuse));
   }
   return absl::OkStatus();
 }
@@ -119,13 +157,14 @@ absl::Status CacheMetadata::CheckNoDirtyUnder(std::span<const DblockRange> range
 absl::Status CacheMetadata::SetDiscards(const dmcached::SetDiscards& request, BlockSet& set) {
   DMCACHED_RETURN_IF_ERROR(CheckWritable());
   DMCACHED_RETURN_IF_ERROR(CheckDiscardRanges(request.ranges));
+  const std::vector<DblockRange> ranges = Merged(request.ranges);
   if (!request.discard_dirty) {
-    DMCACHED_RETURN_IF_ERROR(CheckNoDirtyUnder(request.ranges, set));
+    DMCACHED_RETURN_IF_ERROR(CheckNoDirtyUnder(request.ranges, ranges, set));
   }
-  NameDiscardRanges(request.ranges, true, set);
+  NameDiscardRanges(ranges, true, set);
   if (!set.complete()) return absl::OkStatus();
   DMCACHED_RETURN_IF_ERROR(store_->CheckSpace(set.copies()));
-  WriteDiscardRanges(request.ranges, true);
+  WriteDiscardRanges(ranges, true);
   Applied(MutationOp::kSetDiscard, request.ranges.size(), set);
   return absl::OkStatus();
 }
@@ -133,10 +172,11 @@ absl::Status CacheMetadata::SetDiscards(const dmcached::SetDiscards& request, Bl
 absl::Status CacheMetadata::ClearDiscards(const dmcached::ClearDiscards& request, BlockSet& set) {
   DMCACHED_RETURN_IF_ERROR(CheckWritable());
   DMCACHED_RETURN_IF_ERROR(CheckDiscardRanges(request.ranges));
-  NameDiscardRanges(request.ranges, false, set);
+  const std::vector<DblockRange> ranges = Merged(request.ranges);
+  NameDiscardRanges(ranges, false, set);
   if (!set.complete()) return absl::OkStatus();
   DMCACHED_RETURN_IF_ERROR(store_->CheckSpace(set.copies()));
-  WriteDiscardRanges(request.ranges, false);
+  WriteDiscardRanges(ranges, false);
   Applied(MutationOp::kClearDiscard, request.ranges.size(), set);
   return absl::OkStatus();
 }

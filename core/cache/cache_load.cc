@@ -18,6 +18,7 @@ uint64_t WordAt(std::span<const std::byte> block, uint64_t i) {
 
 absl::Status CacheMetadata::NoteDamage(const absl::Status& status) {
   if (!read_only_ || !HasReason(status, Reason::kMetadataCorrupt)) return status;
+  CountFailedCheck(status, *counters_);
   damaged_mappings_ = true;
   return absl::OkStatus();
 }

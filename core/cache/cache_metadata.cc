@@ -167,6 +167,10 @@ absl::Status CacheMetadata::Commit(bool clean) {
 
 bool CacheMetadata::clean_on_medium() const { return clean_committing_ || store_->durable_superblock().clean_shutdown; }
 
+bool CacheMetadata::newest_commit_is_clean() const {
+  return store_->commit_in_flight() ? clean_committing_ : store_->durable_superblock().clean_shutdown;
+}
+
 void CacheMetadata::SetNeedsCheck() {
   superblock_.needs_check = true;
   changed_ = true;
@@ -210,11 +214,9 @@ void CacheMetadata::UpdateGauges() const {
   c.block_cache_hits = store_->block_hits();
   c.block_cache_misses = store_->block_misses();
   c.block_cache_bytes = store_->cache().bytes();
-  c.checksum_errors[static_cast<size_t>(BlockKind::kArray)] = store_->damaged_reads();
   c.mapped_blocks = mapped_blocks();
   c.dirty_blocks = dirty_blocks();
   c.cache_blocks = cache_blocks();
-  c.free_blocks = free_cblocks();
   c.discarded_bytes = discarded_blocks() * superblock_.discard_block_size.value() * kSectorBytes;
   c.block_size_bytes = block_bytes;
   c.cache_size_bytes = cache_blocks() * block_bytes;

@@ -151,6 +151,8 @@ class CacheMetadata {
   // Whether CLEAN_SHUTDOWN is set on the medium or in the commit in flight.  In CONSERVATIVE a mutation may then be
   // acknowledged only when it is durable.
   bool clean_on_medium() const;
+  // Whether CLEAN_SHUTDOWN will be on the medium once the commit in flight, if any, is durable.
+  bool newest_commit_is_clean() const;
   // Frames that only this transaction needs take more than half of the block cache: commit now.
   bool under_memory_pressure() const { return store_->running_frames_over_half(); }
   // Both the running and the committing half are full: a writer waits.
@@ -224,6 +226,9 @@ class CacheMetadata {
       : device_(std::move(device)), counters_(std::move(counters)) {}
 
   // Opening (cache_open.cc, cache_load.cc, cache_adopt.cc).
+  static absl::StatusOr<std::unique_ptr<CacheMetadata>> OpenUncounted(std::shared_ptr<BlockDevice> device,
+                                                                      const OpenParams& params,
+                                                                      std::shared_ptr<CacheCounters> counters);
   absl::Status CheckOpen(const OpenParams& params) const;
   absl::Status SetOrigin(const OpenParams& params);
   absl::Status LoadState();
@@ -277,7 +282,8 @@ class CacheMetadata {
   absl::Status CheckDiscardRanges(std::span<const DblockRange> ranges) const;
   void NameDiscardRanges(std::span<const DblockRange> ranges, bool set_bits, BlockSet& set);
   void WriteDiscardRanges(std::span<const DblockRange> ranges, bool set_bits);
-  absl::Status CheckNoDirtyUnder(std::span<const DblockRange> ranges, BlockSet& set);
+  absl::Status CheckNoDirtyUnder(std::span<const DblockRange> asked, std::span<const DblockRange> merged,
+                                 BlockSet& set);
   bool DiscardBit(uint64_t dblock) const;
 
   // Resizing and hints (cache_resize.cc, cache_hints.cc).

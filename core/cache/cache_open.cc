@@ -127,6 +127,14 @@ absl::Status CacheMetadata::CheckOpen(const OpenParams& params) const {
 absl::StatusOr<std::unique_ptr<CacheMetadata>> CacheMetadata::Open(std::shared_ptr<BlockDevice> device,
                                                                    const OpenParams& params,
                                                                    std::shared_ptr<CacheCounters> counters) {
+  absl::StatusOr<std::unique_ptr<CacheMetadata>> cache = OpenUncounted(std::move(device), params, counters);
+  CountFailedCheck(cache.status(), *counters);
+  return cache;
+}
+
+absl::StatusOr<std::unique_ptr<CacheMetadata>> CacheMetadata::OpenUncounted(std::shared_ptr<BlockDevice> device,
+                                                                            const OpenParams& params,
+                                                                            std::shared_ptr<CacheCounters> counters) {
   DMCACHED_ASSIGN_OR_RETURN(const std::optional<Superblock> superblock, Probe(*device));
   if (!superblock.has_value()) {
     return MakeError(Reason::kNotFormatted, absl::StrCat(device->name(), " is not formatted: block 0 is all zeros"));
@@ -141,10 +149,13 @@ absl::StatusOr<std::unique_ptr<CacheMetadata>> CacheMetadata::Open(std::shared_p
   cache->assume_all_dirty_ = params.read_only && !cache->clean_when_opened_;
   DMCACHED_RETURN_IF_ERROR(cache->SetOrigin(params));
   DMCACHED_ASSIGN_OR_RETURN(cache->store_, Store::Load(cache->device_, *superblock, params.block_cache_bytes));
-  if (!params.read_only) {
+  if (params.read_only) {
+    CountFailedCheck(cache->store_->damage(), *cache->counters_);
+  } else {
     DMCACHED_RETURN_IF_ERROR(cache->store_->damage());
   }
   DMCACHED_RETURN_IF_ERROR(cache->LoadState());
+  if (!cache->clean_when_opened_) cache->counters_->unclean_opens.fetch_add(1, std::memory_order_relaxed);
   if (params.read_only) return cache;
   DMCACHED_RETURN_IF_ERROR(cache->BeginWriting(params.assume_unclean));
   if (!cache->clean_when_opened_) {

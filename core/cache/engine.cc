@@ -129,11 +129,11 @@ void Engine::Apply(const std::string& name, Mutation mutation, Conditions condit
     if (!cache.ok()) return Answer(std::move(done), absl::StatusOr<MutationResult>(std::move(cache).status()));
     return (*cache)->Apply(std::move(mutation), std::move(conditions), std::move(done));
   }
-  CacheOr cache = Begin(name);
+  CacheOr cache = BeginResize(name, conditions.request_id);
   if (!cache.ok()) return Answer(std::move(done), absl::StatusOr<MutationResult>(std::move(cache).status()));
   (*cache)->Apply(std::move(mutation), std::move(conditions),
                   [this, name, done = std::move(done)](absl::StatusOr<MutationResult> result) mutable {
-                    End(name, /*gone=*/false);
+                    EndResize(name);
                     std::move(done)(std::move(result));
                   });
 }
@@ -142,7 +142,9 @@ void Engine::WhenDurable(const std::string& name, uint64_t incarnation, uint64_t
                          Callback<absl::StatusOr<uint64_t>> done) {
   // Also while shutting down: what was accepted is finished.
   CacheOr cache = FindAny(name);
-  if (!cache.ok()) return Answer(std::move(done), absl::StatusOr<uint64_t>(std::move(cache).status()));
+  if (!cache.ok()) {
+    return Answer(std::move(done), absl::StatusOr<uint64_t>(ServedCache::NobodyKnows(name, incarnation)));
+  }
   (*cache)->WhenDurable(incarnation, transaction, start, std::move(done));
 }
 
@@ -163,11 +165,11 @@ absl::StatusOr<Stats> Engine::GetStats(const std::string& name) const {
   return cache->GetStats();
 }
 
-void Engine::Reserve(const std::string& name, uint32_t count, Duration ttl,
+void Engine::Reserve(const std::string& name, uint32_t count, Duration ttl, std::function<bool()> abandoned,
                      Callback<absl::StatusOr<Reservation>> done) {
   CacheOr cache = Find(name);
   if (!cache.ok()) return Answer(std::move(done), absl::StatusOr<Reservation>(std::move(cache).status()));
-  (*cache)->Reserve(count, ttl, std::move(done));
+  (*cache)->Reserve(count, ttl, std::move(abandoned), std::move(done));
 }
 
 void Engine::Release(const std::string& name, uint64_t reservation, Callback<absl::StatusOr<uint32_t>> done) {

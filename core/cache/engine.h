@@ -45,7 +45,8 @@ struct EngineOptions {
   Duration max_reservation_ttl = std::chrono::seconds(60);
   Duration recover_interval = std::chrono::seconds(10);  // 0: a failed cache is recovered only by request.
   uint64_t block_cache_bytes = 64u << 20;                // Per cache.
-  size_t max_queued_requests = 4096;                     // Per cache; beyond it OVERLOADED.
+  size_t max_queued_requests = 4096;                     // Per cache, until answered; beyond it OVERLOADED.
+  size_t max_queued_bytes = 256u << 20;                  // Of their columns; likewise.
   uint64_t seed = 0;                                     // Of incarnations and reservation ids; random in production.
 };
 
@@ -65,13 +66,14 @@ struct CreateOptions {
   bool validate_only = false;
 };
 
+// Without a path, and for a recovery: what is left out is as when the name was configured or opened.
 struct OpenOptions {
   std::string name;
-  std::string metadata_path;  // Empty: the path this name already has.
+  std::string metadata_path;
   bool read_only = false;
   bool assume_unclean = false;
   bool old_callers_gone = false;
-  DirtyTracking dirty_tracking = DirtyTracking::kExact;
+  std::optional<DirtyTracking> dirty_tracking;  // Nothing: EXACT.
   std::string fast_path;
   std::string origin_path;
   std::string expected_identity;
@@ -128,7 +130,7 @@ struct ProbeResult {
   uint64_t device_bytes = 0;
 };
 
-// For a metrics scrape; the pointers keep their counters alive.
+// For a metrics scrape; the pointers keep counters alive, and nothing else.
 struct CacheMetrics {
   std::string name;
   CacheState state = CacheState::kOpening;
@@ -137,7 +139,7 @@ struct CacheMetrics {
   DirtyTracking dirty_tracking = DirtyTracking::kExact;
   std::shared_ptr<const CacheCounters> counters;
   // Keyed "metadata", "fast", "origin"; those that are open.
-  std::map<std::string, std::shared_ptr<const BlockDevice>> devices;
+  std::map<std::string, std::shared_ptr<const DeviceStats>> devices;
 };
 
 class Engine {  // Thread-safe.
@@ -163,7 +165,7 @@ class Engine {  // Thread-safe.
   void Apply(const std::string& name, Mutation mutation, Conditions conditions,
              Callback<absl::StatusOr<MutationResult>> done);
   // Calls back when everything of `incarnation` up to `transaction` is durable, with the durable transaction, or with
-  // LOST, OUTCOME_UNKNOWN, INCARNATION_CHANGED or CACHE_NOT_OPEN.  `start` starts a commit for it.
+  // LOST or OUTCOME_UNKNOWN.  `start` starts a commit for it.
   void WhenDurable(const std::string& name, uint64_t incarnation, uint64_t transaction, bool start,
                    Callback<absl::StatusOr<uint64_t>> done);
   void Commit(const std::string& name, bool clean_shutdown, Callback<absl::StatusOr<MutationResult>> done);
@@ -171,7 +173,9 @@ class Engine {  // Thread-safe.
   // May call back inside the call when everything is resident and few items are asked.
   void Lookup(const std::string& name, LookupRequest request, Callback<absl::StatusOr<LookupResult>> done);
   absl::StatusOr<Stats> GetStats(const std::string& name) const;
-  void Reserve(const std::string& name, uint32_t count, Duration ttl, Callback<absl::StatusOr<Reservation>> done);
+  // `abandoned`: as Conditions::abandoned.
+  void Reserve(const std::string& name, uint32_t count, Duration ttl, std::function<bool()> abandoned,
+               Callback<absl::StatusOr<Reservation>> done);
   // The number of cblocks that were still held.
   void Release(const std::string& name, uint64_t reservation, Callback<absl::StatusOr<uint32_t>> done);
   // Commits what was accepted before, then holds that durable state for reading.  Dropping the pointer ends it.
@@ -190,7 +194,9 @@ class Engine {  // Thread-safe.
   // A name in use.
   struct Entry {
     std::shared_ptr<ServedCache> cache;
-    bool busy = false;  // A lifecycle operation is under way.
+    bool busy = false;      // A lifecycle operation is under way.
+    uint32_t resizes = 0;   // It is this many resizes: one, and repeats of it.
+    std::string resize_id;  // Their request id.
   };
   using CacheOr = absl::StatusOr<std::shared_ptr<ServedCache>>;
 
@@ -210,6 +216,11 @@ class Engine {  // Thread-safe.
   // A new name.  Errors: CACHE_EXISTS, OPERATION_PENDING, SHUTTING_DOWN.
   CacheOr BeginNew(const std::string& name);
   CacheOr BeginOpen(const OpenOptions& options);
+  // A repeat of the resize under way joins it.
+  CacheOr BeginResize(const std::string& name, const std::string& request_id);
+  void EndResize(const std::string& name);
+  // Of `cache`, unless it is not failed any more.
+  CacheOr BeginDueRecovery(const std::string& name, const ServedCache& cache);
   // The operation is over; with `gone`, so is the cache.
   void End(const std::string& name, bool gone);
   void EndCache(const std::string& name, CacheEnding how, Callback<absl::Status> done);

@@ -49,6 +49,10 @@ absl::Status Pending(const std::string& name) {
                    absl::StrCat("an open, close, resize or delete of cache ", name, " is under way"));
 }
 
+absl::Status NotOpen(const std::string& name) {
+  return MakeError(Reason::kCacheNotOpen, absl::StrCat("there is no cache ", name));
+}
+
 absl::Status Exists(const std::string& name, const ServedCache& cache) {
   const bool failed = cache.state() == CacheState::kFailed;
   return MakeError(Reason::kCacheExists,
@@ -61,7 +65,7 @@ Engine::CacheOr Engine::Begin(const std::string& name) {
   MutexLock lock(mutex_);
   DMCACHED_RETURN_IF_ERROR(CheckTakingWork());
   const auto found = caches_.find(name);
-  if (found == caches_.end()) return MakeError(Reason::kCacheNotOpen, absl::StrCat("there is no cache ", name));
+  if (found == caches_.end()) return NotOpen(name);
   if (std::exchange(found->second.busy, true)) return Pending(name);
   return found->second.cache;
 }
@@ -75,15 +79,20 @@ Engine::CacheOr Engine::BeginNew(const std::string& name) {
     return Exists(name, *found->second.cache);
   }
   auto cache = std::make_shared<ServedCache>(*environment_, name);
-  caches_[name] = {cache, /*busy=*/true};
+  Entry& entry = caches_[name];
+  entry.cache = cache;
+  entry.busy = true;
   return cache;
 }
 
 Engine::CacheOr Engine::BeginOpen(const OpenOptions& options) {
   {
     MutexLock lock(mutex_);
+    DMCACHED_RETURN_IF_ERROR(CheckTakingWork());
     const auto found = caches_.find(options.name);
-    if (found != caches_.end() && !found->second.busy && !shutting_down_) {
+    if (found == caches_.end()) {
+      DMCACHED_RETURN_IF_ERROR(CheckPath("metadata", options.metadata_path, true));
+    } else if (!found->second.busy) {
       const ServedCache& cache = *found->second.cache;
       const bool again = cache.state() == CacheState::kFailed && (options.recover || !cache.was_open());
       if (!again) return Exists(options.name, cache);
@@ -91,8 +100,42 @@ Engine::CacheOr Engine::BeginOpen(const OpenOptions& options) {
       return found->second.cache;
     }
   }
-  DMCACHED_RETURN_IF_ERROR(CheckPath("metadata", options.metadata_path, true));
   return BeginNew(options.name);
+}
+
+Engine::CacheOr Engine::BeginResize(const std::string& name, const std::string& request_id) {
+  MutexLock lock(mutex_);
+  DMCACHED_RETURN_IF_ERROR(CheckTakingWork());
+  const auto found = caches_.find(name);
+  if (found == caches_.end()) return NotOpen(name);
+  Entry& entry = found->second;
+  const bool repeat = entry.resizes != 0 && !request_id.empty() && request_id == entry.resize_id;
+  if (entry.busy && !repeat) return Pending(name);
+  entry.busy = true;
+  entry.resize_id = request_id;
+  ++entry.resizes;
+  return entry.cache;
+}
+
+void Engine::EndResize(const std::string& name) {
+  {
+    MutexLock lock(mutex_);
+    const auto found = caches_.find(name);
+    DMCACHED_CHECK(found != caches_.end() && found->second.resizes != 0);
+    if (--found->second.resizes != 0) return;
+  }
+  End(name, /*gone=*/false);
+}
+
+Engine::CacheOr Engine::BeginDueRecovery(const std::string& name, const ServedCache& cache) {
+  MutexLock lock(mutex_);
+  DMCACHED_RETURN_IF_ERROR(CheckTakingWork());
+  const auto found = caches_.find(name);
+  // Somebody may have recovered or closed it since the caller looked.
+  const bool same = found != caches_.end() && found->second.cache.get() == &cache;
+  if (!same || found->second.busy || cache.state() != CacheState::kFailed) return Pending(name);
+  found->second.busy = true;
+  return found->second.cache;
 }
 
 void Engine::End(const std::string& name, bool gone) {
@@ -141,7 +184,7 @@ void Engine::Open(OpenOptions options, Callback<absl::StatusOr<OpenResult>> done
     std::move(done)(std::move(result));
   };
   if (first) return (*cache)->Open(std::move(options), std::move(ended));
-  (*cache)->Recover(options.assume_unclean, options.old_callers_gone, std::move(ended));
+  (*cache)->Recover(std::move(options), std::move(ended));
 }
 
 void Engine::Close(const std::string& name, CloseOptions options, Callback<absl::Status> done) {
@@ -181,9 +224,8 @@ void Engine::Tick() {
   dead.clear();
   for (const auto& [name, cache] : caches) {
     cache->Tick();
-    if (!cache->RecoveryIsDue() || !Begin(name).ok()) continue;
-    cache->Recover(/*assume_unclean=*/false, /*old_callers_gone=*/false,
-                   [this, name = name](const absl::StatusOr<OpenResult>&) { End(name, /*gone=*/false); });
+    if (!cache->RecoveryIsDue() || !BeginDueRecovery(name, *cache).ok()) continue;
+    cache->Recover({}, [this, name = name](const absl::StatusOr<OpenResult>&) { End(name, /*gone=*/false); });
   }
 }
 

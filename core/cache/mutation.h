@@ -6,6 +6,7 @@
 #define DMCACHED_CORE_CACHE_MUTATION_H_
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -96,6 +97,8 @@ struct Conditions {
   // Answer when applied whatever the rules say (Mutate acknowledges durability by WhenDurable).  A refusal that states
   // a fact still waits until that fact is durable.
   bool answer_when_applied = false;
+  // Asked before the mutation is applied, from any thread: true refuses it as CANCELLED.  Null: never.
+  std::function<bool()> abandoned;
 };
 
 struct MutationResult {

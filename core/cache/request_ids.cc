@@ -14,8 +14,8 @@ void RequestIds::Park(const std::string& id, const Fingerprint& fingerprint, Dur
 }
 
 void RequestIds::Remember(const std::string& id, const Fingerprint& fingerprint, const MutationResult& result,
-                          Duration now) {
-  Put(id, {.fingerprint = fingerprint, .parked = false, .result = result, .since = now});
+                          uint64_t answer_at, Duration now) {
+  Put(id, {.fingerprint = fingerprint, .parked = false, .result = result, .answer_at = answer_at, .since = now});
   Trim(now);
 }
 
@@ -32,6 +32,7 @@ void RequestIds::Lose(uint64_t durable) {
     } else {
       // Transactions count from the start again after a recovery.
       entry->second.result.transaction = 0;
+      entry->second.answer_at = 0;
     }
   }
 }

@@ -27,7 +27,9 @@ class RequestIds {  // Not thread-safe: guarded by the mutex of its cache.
   struct Entry {
     Fingerprint fingerprint;
     bool parked = false;    // Not applied yet; `result` means nothing.
-    MutationResult result;  // Its transaction is the one that a repeat waits for; 0: durable.
+    MutationResult result;  // Its transaction is 0 once it is durable for good.
+    // The transaction that an answer "when applied" waits for; 0: none.
+    uint64_t answer_at = 0;
     Duration since{0};
     uint64_t order = 0;
   };
@@ -37,7 +39,8 @@ class RequestIds {  // Not thread-safe: guarded by the mutex of its cache.
   // `id` waits before it is applied: a repeat must wait behind it.
   void Park(const std::string& id, const Fingerprint& fingerprint, Duration now);
   // `id` was applied.
-  void Remember(const std::string& id, const Fingerprint& fingerprint, const MutationResult& result, Duration now);
+  void Remember(const std::string& id, const Fingerprint& fingerprint, const MutationResult& result, uint64_t answer_at,
+                Duration now);
   void Forget(const std::string& id);
   // The cache failed: what was applied after `durable`, and what is parked, is forgotten; the rest is durable for good.
   void Lose(uint64_t durable);

@@ -7,11 +7,14 @@
 namespace dmcached {
 
 void Reservations::Add(uint64_t id, uint64_t incarnation, std::span<const uint32_t> cblocks, Duration expires) {
-  Held held{incarnation, expires, {cblocks.begin(), cblocks.end()}};
+  Held held{incarnation, expires, {cblocks.begin(), cblocks.end()}, cblocks.size()};
   const bool fresh = reservations_.emplace(id, std::move(held)).second;
   DMCACHED_CHECK(fresh);
-  // A cblock whose last holder's time is over belongs to the new one; the old entry is stale from here on.
-  for (const uint32_t cblock : cblocks) holders_[cblock] = id;
+  for (const uint32_t cblock : cblocks) {
+    // A cblock whose last holder's time is over belongs to the new one from here on.
+    if (const auto stale = holders_.find(cblock); stale != holders_.end()) Drop(stale);
+    holders_.emplace(cblock, id);
+  }
 }
 
 bool Reservations::IsValid(uint64_t id, uint64_t incarnation, Duration now) const {
@@ -34,7 +37,9 @@ bool Reservations::IsHeld(Cblock cblock, Duration now) const {
 
 void Reservations::Consume(std::span<const uint32_t> cblocks) {
   if (holders_.empty()) return;
-  for (const uint32_t cblock : cblocks) holders_.erase(cblock);
+  for (const uint32_t cblock : cblocks) {
+    if (const auto holder = holders_.find(cblock); holder != holders_.end()) Drop(holder);
+  }
 }
 
 std::optional<uint32_t> Reservations::Release(uint64_t id, Duration now) {
@@ -53,7 +58,10 @@ void Reservations::Expire(Duration now) {
 }
 
 void Reservations::DropFrom(Cblock cache_blocks) {
-  absl::erase_if(holders_, [&](const auto& holder) { return holder.first >= cache_blocks.value(); });
+  for (auto next = holders_.begin(); next != holders_.end();) {
+    const auto holder = next++;
+    if (holder->first >= cache_blocks.value()) Drop(holder);
+  }
 }
 
 void Reservations::DropAll() {
@@ -61,7 +69,15 @@ void Reservations::DropAll() {
   holders_.clear();
 }
 
+void Reservations::Drop(absl::flat_hash_map<uint32_t, uint64_t>::iterator holder) {
+  const auto reservation = reservations_.find(holder->second);
+  DMCACHED_CHECK(reservation != reservations_.end());
+  holders_.erase(holder);
+  if (--reservation->second.left == 0) reservations_.erase(reservation);
+}
+
 void Reservations::Erase(absl::flat_hash_map<uint64_t, Held>::iterator reservation) {
+  // Not through Drop, which would forget the reservation before its last cblock is looked at.
   for (const uint32_t cblock : reservation->second.cblocks) {
     const auto holder = holders_.find(cblock);
     if (holder != holders_.end() && holder->second == reservation->first) holders_.erase(holder);

@@ -32,7 +32,7 @@ class Reservations {  // Not thread-safe: guarded by the mutex of its cache.
   bool IsValid(uint64_t id, uint64_t incarnation, Duration now) const;
   bool HeldBy(uint64_t id, Cblock cblock, Duration now) const;
   bool IsHeld(Cblock cblock, Duration now) const;
-  // The cblocks are mapped now: they are held no longer.
+  // The cblocks are mapped now: they are held no longer.  A reservation that holds nothing any more is forgotten.
   void Consume(std::span<const uint32_t> cblocks);
   // Number of cblocks given up; nothing if `id` is unknown or over.
   std::optional<uint32_t> Release(uint64_t id, Duration now);
@@ -50,8 +50,11 @@ class Reservations {  // Not thread-safe: guarded by the mutex of its cache.
     uint64_t incarnation = 0;
     Duration expires{0};
     std::vector<uint32_t> cblocks;  // Some may be consumed or dropped: holders_ decides.
+    size_t left = 0;                // How many are not.
   };
 
+  // `holder` of one cblock: the cblock is held no longer, and its reservation forgotten if it was the last one.
+  void Drop(absl::flat_hash_map<uint32_t, uint64_t>::iterator holder);
   void Erase(absl::flat_hash_map<uint64_t, Held>::iterator reservation);
 
   Duration holdoff_until_{0};

@@ -14,6 +14,7 @@ ServedCache::ServedCache(const CacheEnvironment& environment, std::string name)
     : environment_(environment),
       name_(std::move(name)),
       counters_(std::make_shared<CacheCounters>()),
+      limit_(environment.options.max_queued_requests, environment.options.max_queued_bytes),
       stop_(std::make_shared<std::atomic<bool>>(false)),
       queue_(environment.executors.NewSerialExecutor(absl::StrCat("dmc-q-", name_))),
       writer_(environment.executors.NewSerialExecutor(absl::StrCat("dmc-c-", name_))) {
@@ -35,9 +36,12 @@ void ServedCache::Enqueue(Task task) {
 }
 
 absl::Status ServedCache::Overloaded() const {
-  return MakeError(Reason::kOverloaded, absl::StrCat("cache ", name_, " has ", environment_.options.max_queued_requests,
-                                                     " requests waiting"));
+  return MakeError(Reason::kOverloaded, absl::StrCat("cache ", name_, " has as many requests waiting as it takes, ",
+                                                     environment_.options.max_queued_requests, " or ",
+                                                     environment_.options.max_queued_bytes, " bytes"));
 }
+
+absl::Status ServedCache::CallerIsGone() { return absl::CancelledError("the caller is gone; nothing was done"); }
 
 absl::Status ServedCache::CheckServing() const {
   switch (state_) {
@@ -104,14 +108,11 @@ bool ServedCache::RecoveryIsDue() const {
 }
 
 CacheState ServedCache::state() const {
-  MutexLock lock(mutex_);
-  return state_;
+  MutexLock lock(metrics_mutex_);
+  return metrics_.state;
 }
 
-bool ServedCache::was_open() const {
-  MutexLock lock(mutex_);
-  return was_open_;
-}
+bool ServedCache::was_open() const { return was_open_; }
 
 std::string ServedCache::metadata_path() const {
   MutexLock lock(mutex_);
@@ -136,7 +137,7 @@ CacheInfo ServedCache::Info() const {
   info.metadata_path = options_.metadata_path;
   info.fast_path = options_.fast_path;
   info.origin_path = options_.origin_path;
-  info.dirty_tracking = options_.dirty_tracking;
+  info.dirty_tracking = tracking();
   info.incarnation = incarnation_;
   info.revision = revision_;
   info.last_error = failure_.ok() ? std::string() : std::string(failure_.message());
@@ -158,13 +159,13 @@ void ServedCache::PublishMetrics() {
   metrics.name = name_;
   metrics.counters = counters_;
   metrics.state = state_;
-  metrics.dirty_tracking = options_.dirty_tracking;
+  metrics.dirty_tracking = tracking();
   const Superblock& superblock = metadata_ != nullptr ? metadata_->superblock() : last_info_.superblock;
   metrics.policy = superblock.policy_name;
   metrics.metadata_version = superblock.version;
-  if (device_ != nullptr) metrics.devices["metadata"] = device_;
-  if (fast_ != nullptr) metrics.devices["fast"] = fast_;
-  if (origin_ != nullptr) metrics.devices["origin"] = origin_;
+  if (device_ != nullptr) metrics.devices["metadata"] = device_->shared_stats();
+  if (fast_ != nullptr) metrics.devices["fast"] = fast_->shared_stats();
+  if (origin_ != nullptr) metrics.devices["origin"] = origin_->shared_stats();
   MutexLock lock(metrics_mutex_);
   metrics_ = std::move(metrics);
 }

@@ -17,6 +17,7 @@
 #define DMCACHED_CORE_CACHE_SERVED_CACHE_H_
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -33,6 +34,7 @@
 #include "core/cache/reservations.h"
 #include "core/cache/snapshot_reader.h"
 #include "core/cache/waiters.h"
+#include "core/cache/work_limit.h"
 
 namespace dmcached {
 
@@ -49,18 +51,23 @@ class ServedCache : public std::enable_shared_from_this<ServedCache> {  // Threa
   // Opens for the first time, or again after a first open that failed.  An error leaves the state failed.
   void Open(OpenOptions options, Callback<absl::StatusOr<OpenResult>> done);
   // Leaves the failed state: joins the writer, drops all memory, opens again.
-  void Recover(bool assume_unclean, bool old_callers_gone, Callback<absl::StatusOr<OpenResult>> done);
+  // What `asked` leaves out is as at the last open.
+  void Recover(OpenOptions asked, Callback<absl::StatusOr<OpenResult>> done);
   // Finishes what was queued before and what is parked, commits clean, lets go of the devices.
   void Close(CacheEnding how, Callback<absl::Status> done);
 
   // --- Work on an open cache ---
 
   void Apply(Mutation mutation, Conditions conditions, Callback<absl::StatusOr<MutationResult>> done);
+  // `done`: also an error says something about what was applied: LOST or OUTCOME_UNKNOWN.
   void WhenDurable(uint64_t incarnation, uint64_t transaction, bool start, DurableCallback done);
+  // Why WhenDurable cannot tell.
+  static absl::Status NobodyKnows(const std::string& name, uint64_t incarnation);
   void Commit(bool clean_shutdown, Callback<absl::StatusOr<MutationResult>> done);
   void Lookup(LookupRequest request, Callback<absl::StatusOr<LookupResult>> done);
   absl::StatusOr<Stats> GetStats() const;
-  void Reserve(uint32_t count, Duration ttl, Callback<absl::StatusOr<Reservation>> done);
+  void Reserve(uint32_t count, Duration ttl, std::function<bool()> abandoned,
+               Callback<absl::StatusOr<Reservation>> done);
   void Release(uint64_t reservation, Callback<absl::StatusOr<uint32_t>> done);
   void TakeSnapshot(Callback<absl::StatusOr<std::shared_ptr<CacheSnapshot>>> done);
 
@@ -72,6 +79,7 @@ class ServedCache : public std::enable_shared_from_this<ServedCache> {  // Threa
   bool RecoveryIsDue() const;
   CacheInfo Info() const;
   CacheMetrics Metrics() const;
+  // Does not wait for work on the cache; neither does was_open.
   CacheState state() const;
   // Whether it was open at least once, so that its failed state is left by Recover, not by Open.
   bool was_open() const;
@@ -85,12 +93,23 @@ class ServedCache : public std::enable_shared_from_this<ServedCache> {  // Threa
 
   // Runs `task` at the end of the queue.
   void Enqueue(Task task);
-  bool queue_full() const { return queued_.load() >= environment_.options.max_queued_requests; }
   absl::Status Overloaded() const;
+  static absl::Status CallerIsGone();
+  // Counts the request until `done` was called; false: OVERLOADED was answered.
+  template <typename T>
+  bool Hold(Callback<absl::StatusOr<T>>& done) {
+    std::optional<WorkLimit::Share> share = limit_.Take(0);
+    if (!share.has_value()) return AnswerOverloaded(std::move(done)), false;
+    done = Holding(*std::move(share), std::move(done));
+    return true;
+  }
   template <typename T>
   void AnswerOverloaded(Callback<absl::StatusOr<T>> done) {
     environment_.answers.Schedule(
         [done = std::move(done), why = Overloaded()]() mutable { std::move(done)(std::move(why)); });
+  }
+  DirtyTracking tracking() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return options_.dirty_tracking.value_or(DirtyTracking::kExact);
   }
   absl::Status CheckServing() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status CheckWritable() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -114,6 +133,9 @@ class ServedCache : public std::enable_shared_from_this<ServedCache> {  // Threa
   // Answers when transaction `until` is durable.
   void AnswerMutation(MutationResult result, uint64_t until, Callback<absl::StatusOr<MutationResult>> done,
                       Answers& answers) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The transaction that the answer waits for: `transaction`, `when_applied`, or 0 for none.
+  uint64_t AnswerAt(const PendingMutation& request, uint64_t transaction, uint64_t when_applied) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void AnswerApplied(std::unique_ptr<PendingMutation> request, uint32_t removed, Answers& answers)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void HandleError(std::unique_ptr<PendingMutation> request, const absl::Status& error, bool write_failed,
@@ -183,11 +205,13 @@ class ServedCache : public std::enable_shared_from_this<ServedCache> {  // Threa
   void CloseDevices() ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status RunCreate(const CreateOptions& options) ABSL_LOCKS_EXCLUDED(mutex_);
   absl::StatusOr<FormatParams> PlanFormat(const CreateOptions& options) const ABSL_LOCKS_EXCLUDED(mutex_);
+  // Errors: GEOMETRY_MISMATCH if the open origin device is smaller.
+  absl::Status CheckOriginFits(Sectors size) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status OpenMetadata() ABSL_LOCKS_EXCLUDED(mutex_);
   absl::StatusOr<OpenResult> Opened(const absl::Status& status) const ABSL_LOCKS_EXCLUDED(mutex_);
   // A new incarnation.
   void Install(std::unique_ptr<CacheMetadata> metadata) ABSL_LOCKS_EXCLUDED(mutex_);
-  void RunRecover(Callback<absl::StatusOr<OpenResult>> done);
+  void RunRecover(OpenOptions asked, Callback<absl::StatusOr<OpenResult>> done);
   // Runs `task` once no commit is being written; tells the writer to stop.
   void WhenWriterStopped(Task task);
   // Waits for look-ups, ends snapshots, forgets the metadata.
@@ -204,7 +228,7 @@ class ServedCache : public std::enable_shared_from_this<ServedCache> {  // Threa
   CacheState state_ ABSL_GUARDED_BY(mutex_) = CacheState::kOpening;
   OpenOptions options_ ABSL_GUARDED_BY(mutex_);
   absl::Status failure_ ABSL_GUARDED_BY(mutex_);  // Why it is failed or needs a check.
-  bool was_open_ ABSL_GUARDED_BY(mutex_) = false;
+  std::atomic<bool> was_open_{false};
   // Replaced only by the queue, under the mutex.
   std::unique_ptr<CacheMetadata> metadata_;
   std::shared_ptr<BlockDevice> device_ ABSL_GUARDED_BY(mutex_);
@@ -220,7 +244,7 @@ class ServedCache : public std::enable_shared_from_this<ServedCache> {  // Threa
   std::vector<ParkedMutation> parked_ ABSL_GUARDED_BY(mutex_);
   size_t requeued_ ABSL_GUARDED_BY(mutex_) = 0;              // Once parked, in the queue again.
   std::vector<Task> when_unparked_ ABSL_GUARDED_BY(mutex_);  // Queued once nothing is parked.
-  std::atomic<size_t> queued_{0};                            // Requests not yet applied or refused.
+  WorkLimit limit_;
 
   Waiters waiters_ ABSL_GUARDED_BY(mutex_);
   std::unique_ptr<CommitBatch> writing_ ABSL_GUARDED_BY(mutex_);     // The commit in flight.

@@ -134,6 +134,7 @@ void ServedCache::DelayRecovery() {
 }
 
 void ServedCache::MeetDamage(const absl::Status& damage, Answers& answers) {
+  CountFailedCheck(damage, *counters_);
   if (state_ != CacheState::kOpen) return;
   SetState(CacheState::kNeedsCheck);
   failure_ = damage;
@@ -150,17 +151,20 @@ void ServedCache::ReportDamage(const absl::Status& damage) {
   });
 }
 
+absl::Status ServedCache::NobodyKnows(const std::string& name, uint64_t incarnation) {
+  return MakeError(Reason::kOutcomeUnknown, absl::StrCat("what incarnation ", incarnation, " of cache ", name,
+                                                         " applied: the cache has failed or was closed since"));
+}
+
 void ServedCache::WhenDurable(uint64_t incarnation, uint64_t transaction, bool start, DurableCallback done) {
   Enqueue([this, incarnation, transaction, start, done = std::move(done)]() mutable {
     Answers answers;
     MutexLock lock(mutex_);
-    absl::Status serving = CheckServing();
-    if (serving.ok() && incarnation != incarnation_) {
-      serving = MakeError(Reason::kIncarnationChanged,
-                          absl::StrCat("cache ", name_, " was opened again since: its incarnation is ", incarnation_,
-                                       ", not ", incarnation));
+    // A close makes durable what was applied before it.
+    const bool closing = state_ == CacheState::kClosing && metadata_ != nullptr;
+    if ((!closing && !CheckServing().ok()) || incarnation != incarnation_) {
+      return answers.Add(std::move(done), absl::StatusOr<uint64_t>(NobodyKnows(name_, incarnation)));
     }
-    if (!serving.ok()) return answers.Add(std::move(done), absl::StatusOr<uint64_t>(serving));
     // What was not applied yet cannot be waited for.
     Await(std::min(transaction, StateTransaction()), start ? std::optional(CommitTrigger::kAck) : std::nullopt,
           std::move(done), answers);
@@ -168,6 +172,7 @@ void ServedCache::WhenDurable(uint64_t incarnation, uint64_t transaction, bool s
 }
 
 void ServedCache::Commit(bool clean_shutdown, Callback<absl::StatusOr<MutationResult>> done) {
+  if (!Hold(done)) return;
   Enqueue([this, clean_shutdown, done = std::move(done)]() mutable {
     Answers answers;
     MutexLock lock(mutex_);
@@ -177,8 +182,9 @@ void ServedCache::Commit(bool clean_shutdown, Callback<absl::StatusOr<MutationRe
     uint64_t until = StateTransaction();
     // EXACT metadata is always clean.
     if (clean_shutdown && state_ == CacheState::kOpen) {
-      if (!metadata_->clean_on_medium()) until = metadata_->transaction();
-      clean_wanted_ = metadata_->changed() || !metadata_->clean_on_medium();
+      const bool clean = metadata_->newest_commit_is_clean();
+      if (!clean) until = metadata_->transaction();
+      clean_wanted_ = metadata_->changed() || !clean;
     }
     const MutationResult result{.incarnation = incarnation_, .revision = revision_, .transaction = until};
     Await(

@@ -19,6 +19,20 @@ absl::Status TooLarge(absl::string_view what, uint64_t wanted, const BlockDevice
                                                            ": it has only ", SizeOf(device).value()));
 }
 
+// What `asked` says, and for the rest what was said before.
+OpenOptions Overlay(OpenOptions options, const OpenOptions& asked) {
+  options.read_only = options.read_only || asked.read_only;
+  options.assume_unclean = asked.assume_unclean;
+  options.old_callers_gone = asked.old_callers_gone;
+  if (asked.dirty_tracking.has_value()) options.dirty_tracking = asked.dirty_tracking;
+  if (!asked.fast_path.empty()) options.fast_path = asked.fast_path;
+  if (!asked.origin_path.empty()) options.origin_path = asked.origin_path;
+  if (!asked.expected_identity.empty()) options.expected_identity = asked.expected_identity;
+  if (asked.expected_block_size.value() != 0) options.expected_block_size = asked.expected_block_size;
+  if (asked.origin_size.has_value()) options.origin_size = asked.origin_size;
+  return options;
+}
+
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<BlockDevice>> ServedCache::OpenDevice(const std::string& path, bool read_only,
@@ -92,7 +106,7 @@ absl::StatusOr<FormatParams> ServedCache::PlanFormat(const CreateOptions& option
   Sectors origin_size = options.origin_size.value_or(Sectors(0));
   if (origin_ != nullptr) {
     if (!options.origin_size.has_value()) origin_size = SizeOf(*origin_);
-    if (origin_size > SizeOf(*origin_)) return TooLarge("an origin", origin_size.value(), *origin_);
+    DMCACHED_RETURN_IF_ERROR(CheckOriginFits(origin_size));
   }
   return FormatParams{.version = options.version,
                       .data_block_size = options.data_block_size,
@@ -104,6 +118,11 @@ absl::StatusOr<FormatParams> ServedCache::PlanFormat(const CreateOptions& option
                       .block_cache_bytes = environment_.options.block_cache_bytes,
                       .fast_size = fast_ == nullptr ? Sectors(0) : SizeOf(*fast_),
                       .force = options.force};
+}
+
+absl::Status ServedCache::CheckOriginFits(Sectors size) const {
+  if (origin_ == nullptr || size <= SizeOf(*origin_)) return absl::OkStatus();
+  return TooLarge("an origin", size.value(), *origin_);
 }
 
 absl::Status ServedCache::RunCreate(const CreateOptions& options) {
@@ -122,20 +141,21 @@ absl::Status ServedCache::RunCreate(const CreateOptions& options) {
 
 void ServedCache::Open(OpenOptions options, Callback<absl::StatusOr<OpenResult>> done) {
   Enqueue([this, options = std::move(options), done = std::move(done)]() mutable {
-    const bool holdoff = !options.old_callers_gone;
+    OpenOptions before;
     {
       MutexLock lock(mutex_);
-      if (options.metadata_path.empty()) options.metadata_path = options_.metadata_path;
-      options_ = std::move(options);
+      before = options_;
+      options_ = options.metadata_path.empty() ? Overlay(before, options) : std::move(options);
       SetState(CacheState::kOpening);
       failure_ = absl::OkStatus();
-      if (holdoff) reservations_.HoldOff(Now() + environment_.options.max_reservation_ttl);
+      reservations_.HoldOff(options_.old_callers_gone ? Duration{0} : Now() + environment_.options.max_reservation_ttl);
     }
     absl::Status opened = OpenDevices();
     if (opened.ok()) opened = OpenMetadata();
     if (!opened.ok()) {
       CloseDevices();
       MutexLock lock(mutex_);
+      if (!before.metadata_path.empty()) options_ = std::move(before);
       SetState(CacheState::kFailed);
       failure_ = opened;
     }
@@ -159,13 +179,16 @@ absl::Status ServedCache::OpenMetadata() {
     device = device_;
     params = {.read_only = options_.read_only,
               .assume_unclean = options_.assume_unclean,
-              .dirty_tracking = options_.dirty_tracking,
+              .dirty_tracking = tracking(),
               .expected_identity = options_.expected_identity,
               .expected_block_size = options_.expected_block_size,
               .origin_size = options_.origin_size,
               .fast_size = {},
               .block_cache_bytes = environment_.options.block_cache_bytes};
-    if (origin_ != nullptr) params.origin_size = SizeOf(*origin_);
+    if (origin_ != nullptr) {
+      if (!params.origin_size.has_value()) params.origin_size = SizeOf(*origin_);
+      DMCACHED_RETURN_IF_ERROR(CheckOriginFits(*params.origin_size));
+    }
     if (fast_ != nullptr) params.fast_size = SizeOf(*fast_);
   }
   DMCACHED_ASSIGN_OR_RETURN(std::unique_ptr<CacheMetadata> metadata,
@@ -194,29 +217,40 @@ void ServedCache::Install(std::unique_ptr<CacheMetadata> metadata) {
   UpdateGauges();
 }
 
-void ServedCache::Recover(bool assume_unclean, bool old_callers_gone, Callback<absl::StatusOr<OpenResult>> done) {
-  Enqueue([this, assume_unclean, old_callers_gone, done = std::move(done)]() mutable {
-    {
-      MutexLock lock(mutex_);
-      options_.assume_unclean = assume_unclean;
-      if (old_callers_gone) {
-        reservations_.DropAll();
-        reservations_.HoldOff(Duration{0});
-      }
+void ServedCache::Recover(OpenOptions asked, Callback<absl::StatusOr<OpenResult>> done) {
+  Enqueue([this, asked = std::move(asked), done = std::move(done)]() mutable {
+    // Reservations and request ids are kept, so it must be the same metadata.
+    if (!asked.metadata_path.empty() && asked.metadata_path != metadata_path()) {
+      return std::move(done)(MakeError(Reason::kInvalidRequest,
+                                       absl::StrCat("recover cache ", name_, " from ", asked.metadata_path,
+                                                    ": it was opened from ", metadata_path(), "; close it first")));
     }
-    WhenWriterStopped([this, done = std::move(done)]() mutable { RunRecover(std::move(done)); });
+    WhenWriterStopped([this, asked = std::move(asked), done = std::move(done)]() mutable {
+      RunRecover(std::move(asked), std::move(done));
+    });
   });
 }
 
-void ServedCache::RunRecover(Callback<absl::StatusOr<OpenResult>> done) {
+void ServedCache::RunRecover(OpenOptions asked, Callback<absl::StatusOr<OpenResult>> done) {
   DropMetadata();
   // The device may have come back as another one under the same path.
   CloseDevices();
+  OpenOptions before;
+  {
+    MutexLock lock(mutex_);
+    before = options_;
+    options_ = Overlay(before, asked);
+    if (asked.old_callers_gone) {
+      reservations_.DropAll();
+      reservations_.HoldOff(Duration{0});
+    }
+  }
   absl::Status opened = OpenDevices();
   if (opened.ok()) opened = OpenMetadata();
   if (!opened.ok()) {
     CloseDevices();
     MutexLock lock(mutex_);
+    options_ = std::move(before);
     failure_ = WithContext(opened, "recover");
     DelayRecovery();
   }
@@ -283,7 +317,7 @@ void ServedCache::RunClose(CacheEnding how, Callback<absl::Status> done) {
   }
   uint64_t until = StateTransaction();
   if (before == CacheState::kOpen) {
-    if (!metadata_->clean_on_medium()) until = metadata_->transaction();
+    if (!metadata_->newest_commit_is_clean()) until = metadata_->transaction();
     clean_wanted_ = true;
   }
   Await(

@@ -15,6 +15,22 @@ uint64_t WriteErrors(const BlockDevice& device) {
   return device.stats().op(DeviceOp::kWrite).errors.load(std::memory_order_relaxed);
 }
 
+// What the columns of a request keep in memory until it is answered.
+struct ColumnBytes {
+  size_t operator()(const InsertMappings& m) const {
+    return m.cblocks.size_bytes() + m.oblocks.size_bytes() + m.dirty.size_bytes();
+  }
+  size_t operator()(const RemoveMappings& m) const { return m.cblocks.size_bytes() + m.oblocks.size_bytes(); }
+  size_t operator()(const MarkDirty& m) const { return m.cblocks.size_bytes(); }
+  size_t operator()(const ClearDirty& m) const { return m.cblocks.size_bytes() + m.oblocks.size_bytes(); }
+  size_t operator()(const SetDiscards& m) const { return m.ranges.size_bytes(); }
+  size_t operator()(const ClearDiscards& m) const { return m.ranges.size_bytes(); }
+  size_t operator()(const BeginHints&) const { return 0; }
+  size_t operator()(const SaveHints& m) const { return m.cblocks.size_bytes() + m.hints.size_bytes(); }
+  size_t operator()(const SetStats&) const { return 0; }
+  size_t operator()(const Resize&) const { return 0; }
+};
+
 bool MayBeOfDevice(const absl::Status& error) {
   return HasReason(error, Reason::kIoError) || HasReason(error, Reason::kMetadataNoSpace);
 }
@@ -26,12 +42,12 @@ void ServedCache::Apply(Mutation mutation, Conditions conditions, Callback<absl:
   if (!conditions.request_id.empty()) request->fingerprint = FingerprintOf(mutation);
   request->mutation = std::move(mutation);
   request->conditions = std::move(conditions);
-  if (queue_full()) {
+  std::optional<WorkLimit::Share> share = limit_.Take(std::visit(ColumnBytes(), request->mutation));
+  if (!share.has_value()) {
     counters_->rejected[static_cast<size_t>(Reason::kOverloaded)].fetch_add(1, std::memory_order_relaxed);
     return AnswerOverloaded(std::move(done));
   }
-  request->done = std::move(done);
-  queued_.fetch_add(1);
+  request->done = Holding(*std::move(share), std::move(done));
   Enqueue([this, request = std::move(request)]() mutable { RunMutation(std::move(request)); });
 }
 
@@ -59,9 +75,10 @@ void ServedCache::RunMutation(std::unique_ptr<PendingMutation> request) {
 
 void ServedCache::Admit(std::unique_ptr<PendingMutation>& request, Answers& answers) {
   const Conditions& conditions = request->conditions;
-  if (const absl::Status writable = CheckWritable(); !writable.ok()) {
-    return Refuse(std::move(request), writable, answers);
+  if (conditions.abandoned != nullptr && conditions.abandoned()) {
+    return Refuse(std::move(request), CallerIsGone(), answers);
   }
+  if (const absl::Status serving = CheckServing(); !serving.ok()) return Refuse(std::move(request), serving, answers);
   if (conditions.incarnation.has_value() && *conditions.incarnation != incarnation_) {
     return Refuse(std::move(request),
                   MakeError(Reason::kIncarnationChanged,
@@ -72,6 +89,10 @@ void ServedCache::Admit(std::unique_ptr<PendingMutation>& request, Answers& answ
   if (const RequestIds::Entry* entry = request_ids_.Find(conditions.request_id);
       entry != nullptr && !conditions.request_id.empty() && !request->parked) {
     return AdmitRepeat(*entry, request, answers);
+  }
+  // After the repeats: what happened before damage was met did happen.
+  if (const absl::Status writable = CheckWritable(); !writable.ok()) {
+    return Refuse(std::move(request), writable, answers);
   }
   if (conditions.expected_revision.has_value() && *conditions.expected_revision != revision_) {
     return Refuse(std::move(request),
@@ -99,9 +120,14 @@ void ServedCache::AdmitRepeat(const RequestIds::Entry& entry, std::unique_ptr<Pe
     parked_.push_back({std::move(request), 0, std::move(id)});
     return;
   }
-  queued_.fetch_sub(1);
-  const bool durable = NeedsDurableAnswer(request->mutation, request->conditions);
-  AnswerMutation(entry.result, durable ? entry.result.transaction : 0, std::move(request->done), answers);
+  MutationResult result = entry.result;
+  if (result.incarnation != incarnation_) {  // From before a recovery, and durable: the caller goes on in this one.
+    result.incarnation = incarnation_;
+    result.revision = revision_;
+    result.transaction = metadata_->durable_transaction();
+  }
+  AnswerMutation(result, AnswerAt(*request, entry.result.transaction, entry.answer_at), std::move(request->done),
+                 answers);
   request.reset();
 }
 
@@ -134,6 +160,10 @@ absl::Status ServedCache::CheckHeld(const InsertMappings& insert) const {
 absl::StatusOr<uint32_t> ServedCache::ApplyOnce(const Mutation& mutation, BlockSet& set) {
   const InsertMappings* insert = std::get_if<InsertMappings>(&mutation);
   if (insert != nullptr) DMCACHED_RETURN_IF_ERROR(CheckHeld(*insert));
+  const Resize* resize = std::get_if<Resize>(&mutation);
+  if (resize != nullptr && resize->origin_size.has_value()) {
+    DMCACHED_RETURN_IF_ERROR(CheckOriginFits(*resize->origin_size));
+  }
   absl::StatusOr<uint32_t> removed = metadata_->Apply(mutation, set);
   if (!set.complete() || !removed.ok()) return removed;
   ++revision_;
@@ -143,7 +173,7 @@ absl::StatusOr<uint32_t> ServedCache::ApplyOnce(const Mutation& mutation, BlockS
     last_insert_ = StateTransaction();
   }
   if (std::holds_alternative<BeginHints>(mutation)) PublishMetrics();
-  if (const Resize* resize = std::get_if<Resize>(&mutation); resize != nullptr) {
+  if (resize != nullptr) {
     reservations_.DropFrom(Cblock(metadata_->cache_blocks()));
     if (resize->origin_size.has_value()) {
       options_.origin_size = resize->origin_size;
@@ -160,8 +190,12 @@ bool ServedCache::NeedsDurableAnswer(const Mutation& mutation, const Conditions&
   return conditions.durable || IsAnsweredWhenDurable(mutation, metadata_->dirty_tracking());
 }
 
+uint64_t ServedCache::AnswerAt(const PendingMutation& request, uint64_t transaction, uint64_t when_applied) const {
+  if (NeedsDurableAnswer(request.mutation, request.conditions)) return transaction;
+  return request.conditions.answer_when_applied ? 0 : when_applied;
+}
+
 void ServedCache::AnswerApplied(std::unique_ptr<PendingMutation> request, uint32_t removed, Answers& answers) {
-  queued_.fetch_sub(1);
   const Conditions& conditions = request->conditions;
   if (!changed_since_.has_value() && metadata_->changed()) changed_since_ = Now();
   MutationResult result{.incarnation = incarnation_,
@@ -169,17 +203,13 @@ void ServedCache::AnswerApplied(std::unique_ptr<PendingMutation> request, uint32
                         .transaction = StateTransaction(),
                         .durable_transaction = metadata_->durable_transaction(),
                         .removed_count = removed};
+  // A lazy mark counts only for a mapping that a crash cannot take away.
+  const uint64_t answer_at = std::holds_alternative<MarkDirty>(request->mutation) ? last_insert_ : 0;
   if (!conditions.request_id.empty()) {
-    request_ids_.Remember(conditions.request_id, request->fingerprint, result, Now());
+    request_ids_.Remember(conditions.request_id, request->fingerprint, result, answer_at, Now());
     Unpark(conditions.request_id);
   }
-  uint64_t until = 0;
-  if (NeedsDurableAnswer(request->mutation, conditions)) {
-    until = result.transaction;
-  } else if (std::holds_alternative<MarkDirty>(request->mutation) && !conditions.answer_when_applied) {
-    // A lazy mark counts only for a mapping that a crash cannot take away.
-    until = last_insert_;
-  }
+  const uint64_t until = AnswerAt(*request, result.transaction, answer_at);
   AnswerMutation(result, until, std::move(request->done), answers);
   RelieveMemory(answers);
 }
@@ -233,7 +263,6 @@ void ServedCache::FindSpace(std::unique_ptr<PendingMutation> request, const absl
 }
 
 void ServedCache::Refuse(std::unique_ptr<PendingMutation> request, const absl::Status& why, Answers& answers) {
-  queued_.fetch_sub(1);
   if (const std::optional<Reason> reason = ReasonOf(why); reason.has_value()) {
     counters_->rejected[static_cast<size_t>(*reason)].fetch_add(1, std::memory_order_relaxed);
   }
@@ -241,7 +270,7 @@ void ServedCache::Refuse(std::unique_ptr<PendingMutation> request, const absl::S
     request_ids_.Forget(request->conditions.request_id);
     Unpark(request->conditions.request_id);
   }
-  const bool row = request->conditions.durable || IsAnsweredWhenDurable(request->mutation, options_.dirty_tracking);
+  const bool row = request->conditions.durable || IsAnsweredWhenDurable(request->mutation, tracking());
   if (!row || !StatesFact(why) || metadata_ == nullptr || !CheckServing().ok()) {
     return answers.Add(std::move(request->done), absl::StatusOr<MutationResult>(why));
   }

@@ -15,6 +15,7 @@ constexpr size_t kMaxInlineItems = 256;
 }  // namespace
 
 void ServedCache::Lookup(LookupRequest request, Callback<absl::StatusOr<LookupResult>> done) {
+  if (request.durable && !Hold(done)) return;
   if (LookupInline(request, done)) return;
   auto pending = std::make_shared<PendingLookup>(PendingLookup{request, std::move(done)});
   const bool taken = environment_.readers.Schedule([self = shared_from_this(), pending] { self->RunLookup(*pending); });
@@ -113,12 +114,15 @@ absl::StatusOr<Stats> ServedCache::GetStats() const {
   return metadata_->stats();
 }
 
-void ServedCache::Reserve(uint32_t count, Duration ttl, Callback<absl::StatusOr<Reservation>> done) {
-  if (queue_full()) return AnswerOverloaded(std::move(done));
-  Enqueue([this, count, ttl, done = std::move(done)]() mutable {
+void ServedCache::Reserve(uint32_t count, Duration ttl, std::function<bool()> abandoned,
+                          Callback<absl::StatusOr<Reservation>> done) {
+  if (!Hold(done)) return;
+  Enqueue([this, count, ttl, abandoned = std::move(abandoned), done = std::move(done)]() mutable {
     Answers answers;
     MutexLock lock(mutex_);
-    answers.Add(std::move(done), MakeReservation(count, ttl));
+    // Nobody would hear what is held for them.
+    const bool gone = abandoned != nullptr && abandoned();
+    answers.Add(std::move(done), gone ? absl::StatusOr<Reservation>(CallerIsGone()) : MakeReservation(count, ttl));
   });
 }
 
@@ -153,7 +157,7 @@ absl::StatusOr<Reservation> ServedCache::MakeReservation(uint32_t count, Duratio
 }
 
 void ServedCache::Release(uint64_t reservation, Callback<absl::StatusOr<uint32_t>> done) {
-  if (queue_full()) return AnswerOverloaded(std::move(done));
+  if (!Hold(done)) return;
   Enqueue([this, reservation, done = std::move(done)]() mutable {
     Answers answers;
     MutexLock lock(mutex_);
@@ -170,6 +174,7 @@ absl::StatusOr<uint32_t> ServedCache::DropReservation(uint64_t reservation) {
 }
 
 void ServedCache::TakeSnapshot(Callback<absl::StatusOr<std::shared_ptr<CacheSnapshot>>> done) {
+  if (!Hold(done)) return;
   Enqueue([this, done = std::move(done)]() mutable {
     using Result = absl::StatusOr<std::shared_ptr<CacheSnapshot>>;
     Answers answers;

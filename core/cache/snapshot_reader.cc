@@ -187,8 +187,10 @@ void SnapshotReader::DetachIfIdle() {
 }
 
 bool SnapshotReader::revoked() const {
-  MutexLock lock(mutex_);
-  return snapshot_ == nullptr || snapshot_->revoked();
+  if (!mutex_.TryLock()) return false;
+  const bool revoked = snapshot_ == nullptr || snapshot_->revoked();
+  mutex_.Unlock();
+  return revoked;
 }
 
 absl::Status SnapshotReader::CheckUsable() const {

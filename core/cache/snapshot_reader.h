@@ -47,6 +47,7 @@ class SnapshotReader : public CacheSnapshot {  // Thread-safe.
   void Detach();
   // Ends it if nobody has read for 60 s.  Never waits.
   void DetachIfIdle();
+  // Never waits: false while a page is being read.
   bool revoked() const;
 
  private:

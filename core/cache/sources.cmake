@@ -2,6 +2,7 @@ target_sources(dmcached_core PRIVATE
   ${CMAKE_CURRENT_LIST_DIR}/acknowledgement.cc
   ${CMAKE_CURRENT_LIST_DIR}/block_states.cc
   ${CMAKE_CURRENT_LIST_DIR}/cache_adopt.cc
+  ${CMAKE_CURRENT_LIST_DIR}/cache_counters.cc
   ${CMAKE_CURRENT_LIST_DIR}/cache_dirty.cc
   ${CMAKE_CURRENT_LIST_DIR}/cache_discards.cc
   ${CMAKE_CURRENT_LIST_DIR}/cache_hints.cc
@@ -23,4 +24,5 @@ target_sources(dmcached_core PRIVATE
   ${CMAKE_CURRENT_LIST_DIR}/served_cache_mutations.cc
   ${CMAKE_CURRENT_LIST_DIR}/served_cache_reads.cc
   ${CMAKE_CURRENT_LIST_DIR}/snapshot_reader.cc
-  ${CMAKE_CURRENT_LIST_DIR}/waiters.cc)
+  ${CMAKE_CURRENT_LIST_DIR}/waiters.cc
+  ${CMAKE_CURRENT_LIST_DIR}/work_limit.cc)

@@ -42,7 +42,7 @@ absl::Status BlockDevice::CheckTransfer(const char* verb, uint64_t offset_bytes,
 
 template <typename Operation>
 absl::Status BlockDevice::Counted(DeviceOp op, uint64_t bytes, Operation operation) {
-  DeviceStats::PerOp& stats = stats_.op(op);
+  DeviceStats::PerOp& stats = stats_->op(op);
   const Duration begin = clock_ == nullptr ? Duration{} : clock_->Monotonic();
   absl::Status status = operation();
   if (clock_ != nullptr) {

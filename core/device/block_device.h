@@ -66,7 +66,9 @@ class BlockDevice {  // Thread-safe.
   // Makes every earlier write durable.  Errors: kInternal (IO_ERROR); kFailedPrecondition (READ_ONLY) EROFS.
   absl::Status Flush();
 
-  const DeviceStats& stats() const { return stats_; }
+  const DeviceStats& stats() const { return *stats_; }
+  // For whoever reads them without keeping the device open.
+  std::shared_ptr<const DeviceStats> shared_stats() const { return stats_; }
 
  protected:
   // Bounds and alignment are checked already.
@@ -83,7 +85,7 @@ class BlockDevice {  // Thread-safe.
 
   const std::string name_;
   const Clock* const clock_;
-  DeviceStats stats_;
+  const std::shared_ptr<DeviceStats> stats_ = std::make_shared<DeviceStats>();
 };
 
 }  // namespace dmcached

@@ -1,7 +1,9 @@
 #include "core/format/seal.h"
 
 #include <cerrno>
+#include <string>
 
+#include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
 #include "core/base/check.h"
 #include "core/base/crc32c.h"
@@ -11,6 +13,11 @@
 
 namespace dmcached {
 namespace {
+
+// Like the reason, for this process only.
+constexpr absl::string_view kBlockTypeUrl = "dmcached/block-type";
+constexpr BlockType kBlockTypes[] = {BlockType::kSuperblock, BlockType::kBtreeNode, BlockType::kArrayBlock,
+                                     BlockType::kSpaceMapIndex, BlockType::kSpaceMapBitmap};
 
 struct BlockTraits {
   const char* name;
@@ -38,6 +45,12 @@ uint32_t Checksum(const BlockTraits& traits, std::span<const std::byte> block) {
   return RawCrc32c(block.subspan(kChecksumBytes)) ^ traits.salt;
 }
 
+absl::Status Refused(BlockType type, const std::string& message, int cause) {
+  absl::Status status = MakeError(Reason::kMetadataCorrupt, message, cause);
+  status.SetPayload(kBlockTypeUrl, absl::Cord(TraitsOf(type).name));
+  return status;
+}
+
 }  // namespace
 
 const char* BlockTypeName(BlockType type) { return TraitsOf(type).name; }
@@ -55,18 +68,27 @@ absl::Status CheckBlock(BlockType type, MetadataBlock location, std::span<const 
   // In the kernel's order: a block that was written elsewhere is reported as such although its checksum may fit.
   const auto stored_location = LoadLe<uint64_t>(block.data() + traits.location_offset);
   if (stored_location != location.value()) {
-    return MakeError(Reason::kMetadataCorrupt,
-                     absl::StrCat(traits.name, " ", location.value(), ": stored location ", stored_location), ENOTBLK);
+    return Refused(type, absl::StrCat(traits.name, " ", location.value(), ": stored location ", stored_location),
+                   ENOTBLK);
   }
   const auto stored = LoadLe<uint32_t>(block.data());
   const uint32_t computed = Checksum(traits, block);
   if (stored != computed) {
-    return MakeError(Reason::kMetadataCorrupt,
-                     absl::StrCat(traits.name, " ", location.value(), ": stored checksum 0x", absl::Hex(stored),
-                                  ", computed 0x", absl::Hex(computed)),
-                     EILSEQ);
+    return Refused(type,
+                   absl::StrCat(traits.name, " ", location.value(), ": stored checksum 0x", absl::Hex(stored),
+                                ", computed 0x", absl::Hex(computed)),
+                   EILSEQ);
   }
   return absl::OkStatus();
+}
+
+std::optional<BlockType> FailedBlockType(const absl::Status& status) {
+  const absl::optional<absl::Cord> payload = status.GetPayload(kBlockTypeUrl);
+  if (!payload.has_value()) return std::nullopt;
+  for (const BlockType type : kBlockTypes) {
+    if (*payload == BlockTypeName(type)) return type;
+  }
+  return std::nullopt;
 }
 
 }  // namespace dmcached

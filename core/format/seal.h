@@ -3,6 +3,7 @@
 #define DMCACHED_CORE_FORMAT_SEAL_H_
 
 #include <cstddef>
+#include <optional>
 #include <span>
 
 #include "absl/status/status.h"
@@ -20,6 +21,9 @@ void SealBlock(BlockType type, MetadataBlock location, std::span<std::byte> bloc
 
 // Errors: kDataLoss ENOTBLK (another block's location), EILSEQ (checksum); the message names type and block.
 absl::Status CheckBlock(BlockType type, MetadataBlock location, std::span<const std::byte> block);
+
+// The type of the block that CheckBlock refused with `status`, also after context was added; nothing for other errors.
+std::optional<BlockType> FailedBlockType(const absl::Status& status);
 
 }  // namespace dmcached
 

@@ -70,7 +70,7 @@ Superblock Unpack(const DiskSuperblock& disk) {
   result.other_flags = flags & ~kKnownFlags;
   std::copy(std::begin(disk.uuid), std::end(disk.uuid), result.uuid.begin());
   result.version = disk.version.load();
-  result.policy_name = disk.policy_name;  // Terminated: CheckFields looked.
+  result.policy_name = std::string(disk.policy_name, strnlen(disk.policy_name, kPolicyNameBytes));
   for (size_t i = 0; i < result.policy_version.size(); ++i) result.policy_version[i] = disk.policy_version[i].load();
   result.policy_hint_size = disk.policy_hint_size.load();
   result.space_map = UnpackSpaceMapRoot(disk.metadata_space_map_root);
@@ -136,11 +136,15 @@ bool IsIdentityCharacter(char c) {
 std::string Superblock::identity() const {
   size_t length = uuid.size();
   while (length > 0 && uuid[length - 1] == std::byte{0}) --length;
+  return PrintableText({reinterpret_cast<const char*>(uuid.data()), length});
+}
+
+std::string PrintableText(std::string_view bytes) {
   std::string text;
-  for (size_t i = 0; i < length; ++i) {
-    const auto byte = std::to_integer<unsigned char>(uuid[i]);
+  for (const char c : bytes) {
+    const auto byte = static_cast<unsigned char>(c);
     if (absl::ascii_isprint(byte)) {
-      text.push_back(static_cast<char>(byte));
+      text.push_back(c);
     } else {
       absl::StrAppendFormat(&text, "\\x%02x", byte);
     }
@@ -166,6 +170,11 @@ absl::StatusOr<Superblock> UnpackSuperblock(std::span<const std::byte> block) {
   DMCACHED_RETURN_IF_ERROR(CheckVersion(disk.version.load()));
   DMCACHED_RETURN_IF_ERROR(CheckFields(disk));
   return Unpack(disk);
+}
+
+Superblock UnpackFields(std::span<const std::byte> block) {
+  DMCACHED_CHECK(block.size() == kMetadataBlockBytes);
+  return Unpack(DiskView<DiskSuperblock>(block));
 }
 
 absl::Status CheckFeatures(const Superblock& superblock, bool writable) {

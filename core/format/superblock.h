@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -30,7 +31,7 @@ struct Superblock {
   uint32_t other_flags = 0;          // Unknown bits of the flags word.
   std::array<std::byte, 16> uuid{};  // Raw; the identity if it is one.
   uint32_t version = 2;
-  std::string policy_name;  // At most 15 characters.
+  std::string policy_name;  // At most 15 bytes; PrintableText shows those of a foreign writer.
   std::array<uint32_t, 3> policy_version{};
   uint32_t policy_hint_size = 0;
   SpaceMapRoot space_map;
@@ -56,6 +57,9 @@ struct Superblock {
   bool operator==(const Superblock&) const = default;
 };
 
+// `bytes` from a disk as text that any peer can take: what is not printable ASCII becomes \xNN.
+std::string PrintableText(std::string_view bytes);
+
 // Whether `block` (4096 bytes) is all zeros: not formatted.
 bool IsUnformatted(std::span<const std::byte> block);
 
@@ -63,6 +67,9 @@ bool IsUnformatted(std::span<const std::byte> block);
 // that no writer leaves: metadata block size, policy name without NUL, hint size, data block size); kFailedPrecondition
 // EINVAL (UNSUPPORTED_VERSION).  Feature flags are not judged here: see CheckFeatures.
 absl::StatusOr<Superblock> UnpackSuperblock(std::span<const std::byte> block);
+
+// Unpacks block 0 without judging any field; a policy name without a NUL is cut at 16 characters.
+Superblock UnpackFields(std::span<const std::byte> block);
 
 // Unknown incompatible features refuse every open, unknown read-only-compatible ones a writable open.
 // Errors: kFailedPrecondition EINVAL (UNSUPPORTED_FEATURE).

@@ -139,10 +139,7 @@ absl::Status BlockSet::InstallOne(Missing& missing) {
   if (array.generation() != missing.generation) return absl::OkStatus();
   Slot& slot = array.slot(missing.index);
   if (slot.frame != nullptr || slot.location != missing.location) return absl::OkStatus();
-  if (!missing.status.ok()) {
-    store_->CountDamagedRead();
-    return WithContext(missing.status, ArrayKindName(missing.kind));
-  }
+  if (!missing.status.ok()) return WithContext(missing.status, ArrayKindName(missing.kind));
   Frame* frame = std::exchange(missing.frame, nullptr);
   store_->cache().Adopt(frame, &slot);
   ++frame->pins;

@@ -106,9 +106,6 @@ class Store {
   uint64_t block_misses() const { return block_misses_; }
   void CountHits(uint64_t hits) { block_hits_ += hits; }
   void CountMisses(uint64_t misses) { block_misses_ += misses; }
-  // Array blocks whose checksum or header was found wrong.
-  uint64_t damaged_reads() const { return damaged_reads_; }
-  void CountDamagedRead() { ++damaged_reads_; }
 
  private:
   Store(std::shared_ptr<BlockDevice> device, SpaceMap space_map, uint64_t budget_bytes);
@@ -147,7 +144,6 @@ class Store {
   uint64_t generation_ = 0;
   uint64_t block_hits_ = 0;
   uint64_t block_misses_ = 0;
-  uint64_t damaged_reads_ = 0;
 
   Superblock durable_superblock_;
   std::array<std::vector<uint32_t>, kArrayKinds> durable_directories_;

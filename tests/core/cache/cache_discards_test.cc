@@ -98,6 +98,19 @@ TEST_P(SetDiscardTest, DirtyMappingRefusesItUnlessTheCallerSaysSo) {
   ASSERT_THAT(cache_.Commit(), IsOk());
 }
 
+TEST_P(SetDiscardTest, RangesMayOverlapRepeatAndComeInAnyOrder) {
+  ASSERT_THAT(cache_.Insert({1}, {60}, {true}), IsOk());
+  ASSERT_THAT(cache_.SetDiscards({Dblocks(50, 55), Dblocks(10, 20), Dblocks(15, 30), Dblocks(5, 5), Dblocks(16, 18)}),
+              IsOk());
+  EXPECT_EQ(cache_->discarded_blocks(), 25u);
+  const absl::Status refused = cache_.SetDiscards({Dblocks(100, 16000), Dblocks(1, 2), Dblocks(59, 62)});
+  EXPECT_THAT(refused, HasReasonIs(Reason::kMappingDirty));
+  EXPECT_EQ(ItemOf(refused), 2u);
+  ASSERT_THAT(cache_.ClearDiscards({Dblocks(12, 52), Dblocks(51, 52), Dblocks(0, 13)}), IsOk());
+  EXPECT_EQ(cache_->discarded_blocks(), 3u);
+  ASSERT_THAT(cache_.Commit(), IsOk());
+}
+
 TEST_P(SetDiscardTest, DblocksOfSeveralCacheBlocks) {
   TestCache cache;
   ASSERT_THAT(cache.Format(version(), 1000, 40000), IsOk());

@@ -128,7 +128,26 @@ TEST_F(EngineCommitTest, WhenDurableStartsACommitOnlyIfAskedTo) {
   Outcome<absl::StatusOr<uint64_t>> other;
   engine().WhenDurable("c", applied->incarnation + 1, 0, false, other.callback());
   Run();
-  EXPECT_THAT(other.get(), HasReasonIs(Reason::kIncarnationChanged));
+  EXPECT_THAT(other.get(), HasReasonIs(Reason::kOutcomeUnknown));
+}
+
+// A stream asks for the durability of its last batches while the cache is being closed, or later.
+TEST_F(EngineCommitTest, WhenDurableDuringACloseWaitsForIt) {
+  ASSERT_THAT(Create(1000), IsOk());
+  const auto applied = Do(Insert({0}, {0}));
+  ASSERT_THAT(applied, IsOk());
+  Outcome<absl::Status> closed;
+  engine().Close("c", {}, closed.callback());
+  Outcome<absl::StatusOr<uint64_t>> durable;
+  engine().WhenDurable("c", applied->incarnation, applied->transaction, true, durable.callback());
+  Run();
+  ASSERT_THAT(closed.get(), IsOk());
+  ASSERT_THAT(durable.get(), IsOk());
+  EXPECT_GE(*durable.get(), applied->transaction);
+  Outcome<absl::StatusOr<uint64_t>> late;
+  engine().WhenDurable("c", applied->incarnation, applied->transaction, true, late.callback());
+  Run();
+  EXPECT_THAT(late.get(), HasReasonIs(Reason::kOutcomeUnknown));
 }
 
 TEST_F(EngineCommitTest, ConservativeCleanCommitSetsTheFlagWithoutOtherChanges) {
@@ -138,6 +157,33 @@ TEST_F(EngineCommitTest, ConservativeCleanCommitSetsTheFlagWithoutOtherChanges) 
   ASSERT_FALSE(Info().superblock.clean_shutdown);
   ASSERT_THAT(Commit(/*clean=*/true), IsOk());
   EXPECT_TRUE(Info().superblock.clean_shutdown);
+}
+
+// The durable state is clean, the commit in flight is not: neither a close nor a clean commit may be content with it.
+TEST_F(EngineCommitTest, ACleanCommitBehindAnotherInFlightSetsTheFlag) {
+  ASSERT_THAT(Create(100, DirtyTracking::kConservative), IsOk());
+  for (const bool close : {false, true}) {
+    ASSERT_THAT(Commit(/*clean=*/true), IsOk());
+    ASSERT_TRUE(Info().superblock.clean_shutdown);
+    const MutationOutcome inserted = Send(Insert({close ? 1u : 0u}, {close ? 1u : 0u}, /*dirty=*/true));
+    RunIntoCommit();
+    Outcome<absl::StatusOr<MutationResult>> committed;
+    Outcome<absl::Status> closed;
+    if (close) {
+      engine().Close("c", {}, closed.callback());
+    } else {
+      engine().Commit("c", /*clean_shutdown=*/true, committed.callback());
+    }
+    Run();
+    EXPECT_THAT(inserted.get(), IsOk());
+    if (!close) {
+      EXPECT_THAT(committed.get(), IsOk());
+      EXPECT_TRUE(Info().superblock.clean_shutdown);
+    }
+  }
+  const auto opened = Open();
+  ASSERT_THAT(opened, IsOk());
+  EXPECT_FALSE(opened->adopted);
 }
 
 TEST_F(EngineCommitTest, AMutationBehindACleanCommitInFlightIsAnsweredOnlyWhenTheFlagIsOff) {

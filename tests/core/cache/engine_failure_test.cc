@@ -133,6 +133,25 @@ TEST_F(EngineFailureTest, ShutdownReportsWhatCouldNotBeCommittedAndReleasesTheDe
   EXPECT_FALSE(bank_.is_locked("/meta"));
 }
 
+TEST_F(EngineFailureTest, ARecoveryObeysWhatItIsAsked) {
+  ASSERT_THAT(Create(10, DirtyTracking::kExact, [](CreateOptions& o) { o.identity = "mine"; }), IsOk());
+  FailNextWrite();
+  ASSERT_FALSE(Do(SetStats{.stats = {.read_hits = 1}}, {.durable = true}).ok());
+  const auto recover = [&](const std::function<void(OpenOptions&)>& change) {
+    return Open([&](OpenOptions& o) {
+      o.metadata_path = "";
+      o.recover = true;
+      change(o);
+    });
+  };
+  EXPECT_THAT(recover([](OpenOptions& o) { o.metadata_path = "/other"; }), HasReasonIs(Reason::kInvalidRequest));
+  EXPECT_THAT(recover([](OpenOptions& o) { o.expected_identity = "yours"; }), HasReasonIs(Reason::kIdentityMismatch));
+  const uint64_t writes = meta().writes();
+  ASSERT_THAT(recover([](OpenOptions& o) { o.read_only = true; }), IsOk());
+  EXPECT_EQ(Info().state, CacheState::kReadOnly);
+  EXPECT_EQ(meta().writes(), writes);
+}
+
 TEST_F(EngineFailureTest, RecoversByItselfAfterGrowingDelays) {
   ASSERT_THAT(Create(1000), IsOk());
   FailNextWrite();

@@ -165,7 +165,7 @@ absl::StatusOr<LookupResult> EngineTest::Lookup(std::vector<uint32_t> cblocks, b
 
 absl::StatusOr<Reservation> EngineTest::Reserve(uint32_t count, Duration ttl) {
   Outcome<absl::StatusOr<Reservation>> outcome;
-  engine_->Reserve("c", count, ttl, outcome.callback());
+  engine_->Reserve("c", count, ttl, nullptr, outcome.callback());
   Run();
   return outcome.get();
 }

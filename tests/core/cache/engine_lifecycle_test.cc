@@ -124,6 +124,79 @@ TEST_F(EngineLifecycleTest, ACacheThatCannotBeOpenedStaysListedWhenAskedTo) {
   EXPECT_EQ(Info().state, CacheState::kOpen);
 }
 
+TEST_F(EngineLifecycleTest, TheNextTryKeepsWhatTheFirstOneWasTold) {
+  bank_.Add("/fast", 100 * 128 * 512);
+  ASSERT_THAT(Create(10), IsOk());
+  ASSERT_THAT(Close(), IsOk());
+  const std::vector<std::byte> image = bank_.at("/meta").Image();
+  bank_.Add("/meta", kMetadataBytes);
+  EXPECT_THAT(Open([](OpenOptions& o) {
+                o.keep_if_failed = true;
+                o.read_only = true;
+                o.dirty_tracking = DirtyTracking::kConservative;
+                o.fast_path = "/fast";
+              }),
+              HasReasonIs(Reason::kNotFormatted));
+  bank_.Replace("/meta", image);
+  const auto again = [&](const char* identity) {
+    return Open([&](OpenOptions& o) {
+      o.metadata_path = "";
+      o.old_callers_gone = true;
+      o.expected_identity = identity;
+    });
+  };
+  EXPECT_THAT(again("other"), HasReasonIs(Reason::kIdentityMismatch));
+  ASSERT_THAT(again(""), IsOk()) << "what a failed try asked for is not kept";
+  EXPECT_EQ(Info().state, CacheState::kReadOnly);
+  EXPECT_EQ(Info().dirty_tracking, DirtyTracking::kConservative);
+  EXPECT_EQ(Info().fast_path, "/fast");
+  EXPECT_EQ(bank_.at("/meta").writes(), 0u);
+}
+
+TEST_F(EngineLifecycleTest, OldCallersGoneLiftsTheHoldoffOfAnOpenThatFailed) {
+  ASSERT_THAT(Create(10), IsOk());
+  ASSERT_THAT(Close(), IsOk());
+  const std::vector<std::byte> image = bank_.at("/meta").Image();
+  bank_.Add("/meta", kMetadataBytes);
+  EXPECT_FALSE(Open([](OpenOptions& o) { o.keep_if_failed = true; }).ok());
+  bank_.Replace("/meta", image);
+  ASSERT_THAT(Open([](OpenOptions& o) { o.old_callers_gone = true; }), IsOk());
+  EXPECT_THAT(Reserve(1), IsOk());
+}
+
+TEST_F(EngineLifecycleTest, AnOpenWithoutAPathOfABusyCacheIsPending) {
+  ASSERT_THAT(Create(10), IsOk());
+  Outcome<absl::Status> closed;
+  engine().Close("c", {}, closed.callback());
+  Outcome<absl::StatusOr<OpenResult>> opened;
+  engine().Open({.name = "c", .metadata_path = ""}, opened.callback());
+  Run();
+  EXPECT_THAT(closed.get(), IsOk());
+  EXPECT_THAT(opened.get(), HasReasonIs(Reason::kOperationPending));
+}
+
+TEST_F(EngineLifecycleTest, AnOriginDoesNotGrowBeyondItsDevice) {
+  bank_.Add("/origin", 100 * 128 * 512);
+  ASSERT_THAT(Create(10, DirtyTracking::kExact,
+                     [](CreateOptions& o) {
+                       o.origin_path = "/origin";
+                       o.origin_size = Sectors(50 * 128);
+                     }),
+              IsOk());
+  EXPECT_THAT(Do(Resize{.origin_size = Sectors(101 * 128)}), HasReasonIs(Reason::kGeometryMismatch));
+  EXPECT_THAT(Do(Insert({1}, {50})), HasReasonIs(Reason::kOblockOutOfRange));
+  EXPECT_THAT(Do(Resize{.origin_size = Sectors(100 * 128)}), IsOk());
+  EXPECT_THAT(Do(Insert({1}, {99})), IsOk());
+}
+
+TEST_F(EngineLifecycleTest, AScrapeKeepsNoDeviceOpen) {
+  ASSERT_THAT(Create(10), IsOk());
+  const auto scraped = engine().Metrics();
+  ASSERT_TRUE(scraped[0].devices.contains("metadata"));
+  ASSERT_THAT(Close(), IsOk());
+  EXPECT_FALSE(bank_.is_locked("/meta"));
+}
+
 TEST_F(EngineLifecycleTest, CloseRefusesDirtyMappingsIfAskedTo) {
   ASSERT_THAT(Create(10), IsOk());
   ASSERT_THAT(Do(Insert({1}, {1}, /*dirty=*/true)), IsOk());

@@ -232,6 +232,63 @@ TEST_F(EngineOverloadTest, AFullQueueAnswersAtOnceAndNothingOfItHappens) {
   EXPECT_THAT(Do(Insert({9}, {9})), IsOk());
 }
 
+// A device that hangs: whoever waits for durability counts, too.
+TEST_F(EngineOverloadTest, WhoWaitsForDurabilityFillsTheQueue) {
+  ASSERT_THAT(Create(100), IsOk());
+  std::vector<MutationOutcome> outcomes;
+  outcomes.push_back(Send(Insert({0}, {0}, /*dirty=*/true)));
+  RunIntoCommit();
+  for (uint32_t i = 1; i < 3; ++i) outcomes.push_back(Send(Insert({i}, {i}, /*dirty=*/true)));
+  EXPECT_THAT(Send(Insert({3}, {3})).ready(), false);
+  Outcome<absl::StatusOr<MutationResult>> committed;
+  Outcome<absl::StatusOr<Reservation>> reserved;
+  Outcome<absl::StatusOr<LookupResult>> durable;
+  Outcome<absl::StatusOr<LookupResult>> plain;
+  engine().Commit("c", false, committed.callback());
+  engine().Reserve("c", 1, Duration{0}, nullptr, reserved.callback());
+  engine().Lookup("c", {.cblocks = Keep<uint32_t>({0}), .durable = true}, durable.callback());
+  engine().Lookup("c", {.cblocks = Keep<uint32_t>({0})}, plain.callback());
+  EXPECT_THAT(plain.get(), IsOk());
+  Run();
+  EXPECT_THAT(committed.get(), HasReasonIs(Reason::kOverloaded));
+  EXPECT_THAT(reserved.get(), HasReasonIs(Reason::kOverloaded));
+  EXPECT_THAT(durable.get(), HasReasonIs(Reason::kOverloaded));
+  for (const MutationOutcome& outcome : outcomes) EXPECT_THAT(outcome.get(), IsOk());
+  EXPECT_THAT(Commit(), IsOk());
+}
+
+class EngineBytesTest : public EngineTest {
+ protected:
+  EngineBytesTest() : EngineTest({.max_queued_bytes = 100}) {}
+};
+
+TEST_F(EngineBytesTest, TheBytesOfWhatIsQueuedAreBounded) {
+  ASSERT_THAT(Create(100), IsOk());
+  const MutationOutcome large = Send(Insert({0, 1, 2, 3, 4, 5, 6, 7, 8, 9}, {0, 1, 2, 3, 4, 5, 6, 7, 8, 9}));
+  const MutationOutcome small = Send(Mark({0}));
+  Run();
+  EXPECT_THAT(large.get(), IsOk()) << "alone, it is taken whatever its size";
+  EXPECT_THAT(small.get(), HasReasonIs(Reason::kOverloaded));
+  EXPECT_THAT(Do(Mark({0})), IsOk());
+}
+
+TEST_F(EngineMutationsTest, ACallerThatIsGoneChangesNothing) {
+  Prepare(DirtyTracking::kExact);
+  bool gone = false;
+  const MutationOutcome queued = Send(Insert({20}, {30}), {.request_id = "a", .abandoned = [&] { return gone; }});
+  gone = true;
+  Run();
+  EXPECT_EQ(queued.get().status().code(), absl::StatusCode::kCancelled);
+  EXPECT_THAT(Lookup({20})->mapped, ElementsAre(0));
+  Outcome<absl::StatusOr<Reservation>> reserved;
+  engine().Reserve(
+      "c", 5, Duration{0}, [&] { return gone; }, reserved.callback());
+  Run();
+  EXPECT_EQ(reserved.get().status().code(), absl::StatusCode::kCancelled);
+  EXPECT_EQ(Info().reserved_blocks, 0u);
+  EXPECT_THAT(Do(Insert({20}, {30}), {.request_id = "a"}), IsOk());
+}
+
 TEST_F(EngineMutationsTest, NoSuchCacheIsAnsweredOutsideTheCall) {
   EXPECT_THAT(Do(Mark({1})), HasReasonIs(Reason::kCacheNotOpen));
 }

@@ -126,7 +126,7 @@ TEST_F(EngineReadsTest, ACblockWhoseRemovalIsNotDurableIsNotReserved) {
   // Mapped in the transaction in flight, never in the durable one; removed in the open one.
   const MutationOutcome removed = Send(Remove({0}, {1}));
   Outcome<absl::StatusOr<Reservation>> early;
-  engine().Reserve("c", 1, Duration{0}, early.callback());
+  engine().Reserve("c", 1, Duration{0}, nullptr, early.callback());
   RunUntil([&] { return early.ready(); });
   EXPECT_THAT(early.get(), HasReasonIs(Reason::kNoFreeCblocks));
   EXPECT_FALSE(removed.ready());

@@ -20,7 +20,7 @@ MutationResult At(uint64_t transaction) {
 TEST(RequestIdsTest, RemembersTheFirstAnswer) {
   RequestIds ids;
   EXPECT_EQ(ids.Find("a"), nullptr);
-  ids.Remember("a", {1, 2}, At(5), Duration{0});
+  ids.Remember("a", {1, 2}, At(5), 0, Duration{0});
   ASSERT_NE(ids.Find("a"), nullptr);
   EXPECT_EQ(ids.Find("a")->result.transaction, 5u);
   EXPECT_FALSE(ids.Find("a")->parked);
@@ -32,7 +32,7 @@ TEST(RequestIdsTest, AParkedIdIsForgottenOrRemembered) {
   ids.Park("a", {1, 2}, Duration{0});
   ids.Park("b", {1, 2}, Duration{0});
   EXPECT_TRUE(ids.Find("a")->parked);
-  ids.Remember("a", {1, 2}, At(5), Duration{0});
+  ids.Remember("a", {1, 2}, At(5), 0, Duration{0});
   ids.Forget("b");
   EXPECT_FALSE(ids.Find("a")->parked);
   EXPECT_EQ(ids.Find("b"), nullptr);
@@ -42,8 +42,8 @@ TEST(RequestIdsTest, AParkedIdIsForgottenOrRemembered) {
 
 TEST(RequestIdsTest, AFailureForgetsWhatIsNotDurable) {
   RequestIds ids;
-  ids.Remember("durable", {}, At(5), Duration{0});
-  ids.Remember("lost", {}, At(6), Duration{0});
+  ids.Remember("durable", {}, At(5), 0, Duration{0});
+  ids.Remember("lost", {}, At(6), 0, Duration{0});
   ids.Park("parked", {}, Duration{0});
   ids.Lose(5);
   ASSERT_NE(ids.Find("durable"), nullptr);
@@ -55,7 +55,7 @@ TEST(RequestIdsTest, AFailureForgetsWhatIsNotDurable) {
 
 TEST(RequestIdsTest, Keeps4096IdsHoweverOldAndAllIdsForFiveMinutes) {
   RequestIds ids;
-  for (int i = 0; i < 5000; ++i) ids.Remember(absl::StrCat("id", i), {}, At(1), Duration{0});
+  for (int i = 0; i < 5000; ++i) ids.Remember(absl::StrCat("id", i), {}, At(1), 0, Duration{0});
   ids.Trim(kRememberedTime);
   EXPECT_EQ(ids.size(), 5000u);
   ids.Trim(kRememberedTime + Duration{1});
@@ -67,7 +67,7 @@ TEST(RequestIdsTest, Keeps4096IdsHoweverOldAndAllIdsForFiveMinutes) {
 TEST(RequestIdsTest, StaysWithin64MiB) {
   RequestIds ids;
   for (int i = 0; i < 300000; ++i) {
-    ids.Remember(absl::StrCat(std::string(120, 'x'), i), {}, At(1), Duration{0});
+    ids.Remember(absl::StrCat(std::string(120, 'x'), i), {}, At(1), 0, Duration{0});
     ASSERT_LE(ids.bytes(), kRememberedBytes);
   }
   EXPECT_GT(ids.size(), kRememberedIds);

@@ -41,6 +41,20 @@ TEST(ReservationsTest, ReleaseCountsWhatWasNotConsumed) {
   EXPECT_EQ(reservations.held(), 0u);
 }
 
+TEST(ReservationsTest, IsForgottenWhenItsLastCblockIsConsumed) {
+  Reservations reservations;
+  reservations.Add(7, 1, kCblocks, 10 * kSecond);
+  reservations.Consume(std::array<uint32_t, 2>{5, 9});
+  EXPECT_TRUE(reservations.IsValid(7, 1, Duration{0}));
+  reservations.Consume(std::array<uint32_t, 1>{3});
+  EXPECT_FALSE(reservations.IsValid(7, 1, Duration{0}));
+  EXPECT_EQ(reservations.Release(7, Duration{0}), std::nullopt);
+  reservations.Add(8, 1, kCblocks, 10 * kSecond);
+  reservations.DropFrom(Cblock(0));
+  EXPECT_FALSE(reservations.IsValid(8, 1, Duration{0}));
+  EXPECT_EQ(reservations.held(), 0u);
+}
+
 TEST(ReservationsTest, AnExpiredHolderDoesNotTakeTheNextOnesCblocksAlong) {
   Reservations reservations;
   reservations.Add(7, 1, kCblocks, kSecond);
