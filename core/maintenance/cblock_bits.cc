@@ -1,0 +1,80 @@
+#include "core/maintenance/cblock_bits.h"
+
+#include <algorithm>
+#include <bit>
+
+namespace dmcached {
+namespace {
+
+// The bits of word `w` that lie in [begin, end).
+uint64_t RangeMask(uint64_t w, uint64_t begin, uint64_t end) {
+  const uint64_t first = w * 64;
+  if (end <= first || begin >= first + 64) return 0;
+  uint64_t mask = ~uint64_t{0};
+  if (begin > first) mask &= ~uint64_t{0} << (begin - first);
+  if (end < first + 64) mask &= (uint64_t{1} << (end - first)) - 1;
+  return mask;
+}
+
+uint64_t Count(uint64_t bits) { return static_cast<uint64_t>(std::popcount(bits)); }
+
+}  // namespace
+
+CblockBits::CblockBits(uint64_t cblocks)
+    : cblocks_(cblocks),
+      mapping_known_(CeilDiv(cblocks, 64)),
+      mapped_(mapping_known_.size()),
+      dirty_known_(mapping_known_.size()),
+      dirty_(mapping_known_.size()) {}
+
+uint64_t CblockBits::Mask(uint64_t w) const { return RangeMask(w, 0, cblocks_); }
+
+void CblockBits::SetRange(Bits& bits, uint64_t begin, uint64_t end) const {
+  end = std::min(end, cblocks_);
+  for (uint64_t w = begin / 64; w < CeilDiv(end, 64); ++w) bits[w] |= RangeMask(w, begin, end);
+}
+
+void CblockBits::SetDirtyWord(uint64_t word, uint64_t bits) {
+  if (word < dirty_.size()) dirty_[word] = bits & Mask(word);
+}
+
+CblockBits::Counts CblockBits::CountPossible(const CblockRange& range, bool all_dirty) const {
+  Counts counts;
+  const uint64_t begin = range.begin.value();
+  const uint64_t end = std::min<uint64_t>(range.end.value(), cblocks_);
+  for (uint64_t w = begin / 64; w < CeilDiv(end, 64); ++w) {
+    const uint64_t mapped = (mapped_[w] | ~mapping_known_[w]) & RangeMask(w, begin, end);
+    counts.mappings += Count(mapped);
+    counts.dirty += Count(all_dirty ? mapped : mapped & (dirty_[w] | ~dirty_known_[w]));
+  }
+  const uint64_t unknown = range.end.value() - std::clamp<uint64_t>(cblocks_, begin, range.end.value());
+  return {counts.mappings + unknown, counts.dirty + unknown};
+}
+
+CblockBits::Counts CblockBits::CountKnown(bool all_dirty) const {
+  Counts counts;
+  for (uint64_t w = 0; w < mapped_.size(); ++w) {
+    counts.mappings += Count(mapped_[w]);
+    counts.dirty += Count(all_dirty ? mapped_[w] : mapped_[w] & dirty_[w]);
+  }
+  return counts;
+}
+
+CblockRange CblockBits::NextDirtyUnmapped(uint64_t from) const {
+  const auto at = [](uint64_t cblock) { return Cblock(static_cast<uint32_t>(cblock)); };
+  uint64_t begin = cblocks_;
+  for (uint64_t w = from / 64; w < dirty_.size(); ++w) {
+    const uint64_t found = DirtyUnmapped(w) & RangeMask(w, from, cblocks_);
+    if (found == 0) continue;
+    begin = w * 64 + static_cast<uint64_t>(std::countr_zero(found));
+    break;
+  }
+  uint64_t end = begin;
+  while (end < cblocks_ && (DirtyUnmapped(end / 64) >> (end % 64) & 1) != 0) {
+    // Whole words at once: a reference tool leaves all of them set.
+    end += end % 64 == 0 && DirtyUnmapped(end / 64) == ~uint64_t{0} ? 64 : 1;
+  }
+  return {at(begin), at(std::min(end, cblocks_))};
+}
+
+}  // namespace dmcached

@@ -1,0 +1,60 @@
+// What a check knows of each cblock, in bits: mapped, dirty, and whether the array that says so could be read.
+//
+// Half a byte per cblock, at most.
+#ifndef DMCACHED_CORE_MAINTENANCE_CBLOCK_BITS_H_
+#define DMCACHED_CORE_MAINTENANCE_CBLOCK_BITS_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "core/base/ids.h"
+#include "core/cache/mutation.h"
+
+namespace dmcached {
+
+class CblockBits {  // Not thread-safe.
+ public:
+  struct Counts {
+    uint64_t mappings = 0;
+    uint64_t dirty = 0;
+  };
+
+  // Of cblocks [0, `cblocks`); of later ones nothing is known.
+  explicit CblockBits(uint64_t cblocks);
+
+  uint64_t cblocks() const { return cblocks_; }
+  // The mapping of [begin, end) could be read.
+  void SetMappingKnown(uint64_t begin, uint64_t end) { SetRange(mapping_known_, begin, end); }
+  void SetMapped(uint64_t cblock) { Set(mapped_, cblock); }
+  // The dirty bits of [begin, end) could be read.
+  void SetDirtyKnown(uint64_t begin, uint64_t end) { SetRange(dirty_known_, begin, end); }
+  void SetDirty(uint64_t cblock) { Set(dirty_, cblock); }
+  // 64 dirty bits at once.
+  void SetDirtyWord(uint64_t word, uint64_t bits);
+
+  // Mappings of `range`, and the dirty ones; what is not known counts.  `all_dirty`: dirty bits mean nothing.
+  Counts CountPossible(const CblockRange& range, bool all_dirty) const;
+  // Those that are there for sure.
+  Counts CountKnown(bool all_dirty) const;
+  // The next range at or after `from` of dirty bits whose cblocks are known to be unmapped; empty: there is none.
+  CblockRange NextDirtyUnmapped(uint64_t from) const;
+
+ private:
+  using Bits = std::vector<uint64_t>;
+
+  static void Set(Bits& bits, uint64_t i) { bits[i / 64] |= uint64_t{1} << (i % 64); }
+  void SetRange(Bits& bits, uint64_t begin, uint64_t end) const;
+  // Of word `w`, the bits below the end.
+  uint64_t Mask(uint64_t w) const;
+  uint64_t DirtyUnmapped(uint64_t w) const { return dirty_[w] & dirty_known_[w] & mapping_known_[w] & ~mapped_[w]; }
+
+  uint64_t cblocks_;
+  Bits mapping_known_;
+  Bits mapped_;
+  Bits dirty_known_;
+  Bits dirty_;
+};
+
+}  // namespace dmcached
+
+#endif  // DMCACHED_CORE_MAINTENANCE_CBLOCK_BITS_H_
