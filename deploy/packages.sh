@@ -55,7 +55,7 @@ if ((EUID != 0)); then
     echo "packages.sh: these packages are missing, and installing them needs root: ${missing[*]}" >&2
     exit 1
   fi
-  as_root=(sudo)
+  as_root=(sudo -n)
 fi
 echo "Installing ${#missing[@]} Debian packages: ${missing[*]}"
 log=$(mktemp)

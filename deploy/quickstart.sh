@@ -74,7 +74,8 @@ if [[ -z "${BUILD:-}" ]]; then
   say "1. Packages and build (the first time some minutes, later seconds)"
   run deploy/packages.sh build
   # The generator looks for the tests' packages only if it is asked to; a folder configured before stays as it is.
-  [[ -f $build/CMakeCache.txt ]] ||
+  # A configuration that was interrupted left a cache, but nothing to build from.
+  [[ -f $build/build.ninja ]] ||
     run cmake -C .cmake/release.cmake -S . -B "$build" -G Ninja -DDMCACHED_TESTS=OFF >/dev/null
   run ninja -C "$build" server/all client/all
 fi
