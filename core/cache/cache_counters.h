@@ -31,6 +31,9 @@ struct CacheCounters {
   BlockCountHistogram commit_written_blocks{kBlockCountBounds};
   std::atomic<uint64_t> unclean_opens{0};
   std::atomic<uint64_t> snapshots_revoked{0};
+  std::atomic<uint64_t> checks_ended{0};
+  std::atomic<uint64_t> checks_failed{0};  // That did not come to their end.
+  std::atomic<uint64_t> last_check_errors{0};
   std::atomic<uint64_t> block_cache_hits{0};
   std::atomic<uint64_t> block_cache_misses{0};
 
@@ -56,6 +59,7 @@ struct CacheCounters {
   std::atomic<uint64_t> write_misses{0};
   // Seconds since the epoch; 0: never (or, for dirty_since, nothing is dirty).
   std::atomic<double> last_commit_seconds{0};
+  std::atomic<double> last_check_seconds{0};
   std::atomic<double> dirty_since_seconds{0};
   std::atomic<double> opened_seconds{0};
 };

@@ -1,4 +1,5 @@
 // CacheMetadata: what is held in memory of the arrays, read once at open.
+#include <algorithm>
 #include <bit>
 
 #include "absl/strings/str_cat.h"
@@ -95,6 +96,7 @@ absl::Status CacheMetadata::LoadMappingBlock(uint64_t block, std::span<const std
                                                             ", the origin has ", oblock_end_, " blocks"))));
       continue;
     }
+    mapped_end_ = std::max(mapped_end_, oblock.value() + 1);
     origins.Add(oblock);
     if (!first_pass) continue;
     if (superblock_.version == 1) states_.SetDirtyBit(cblock, (word & kMappingFlagDirty) != 0);

@@ -1,4 +1,6 @@
 // CacheMetadata: inserting, removing and looking up mappings.
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "core/base/status.h"
 #include "core/cache/cache_metadata.h"
@@ -48,6 +50,7 @@ absl::Status CacheMetadata::InsertMappings(const dmcached::InsertMappings& reque
     states_.SetMapped(cblock);
     StoreDirty(cblock, !request.dirty.empty() && request.dirty[i]);
     origin_index_.Insert(oblock, Cblock(cblock));
+    mapped_end_ = std::max(mapped_end_, oblock.value() + 1);
     ClearDiscardOf(oblock);
   }
   Applied(MutationOp::kInsert, request.cblocks.size(), set);

@@ -230,7 +230,7 @@ class CacheMetadata {
                                                                       const OpenParams& params,
                                                                       std::shared_ptr<CacheCounters> counters);
   absl::Status CheckOpen(const OpenParams& params) const;
-  absl::Status SetOrigin(const OpenParams& params);
+  void SetOrigin(const OpenParams& params);
   absl::Status LoadState();
   absl::Status LoadMappings();
   absl::Status WalkMappings(OriginDuplicates& origins, bool first_pass);
@@ -318,7 +318,8 @@ class CacheMetadata {
   Sectors origin_size_;
   Sectors fast_size_;
   uint64_t oblock_end_ = kMaxOblocks;
-  uint64_t discarded_ = 0;  // Bits set.
+  uint64_t mapped_end_ = 0;  // No mapping since the open was at or above this oblock.
+  uint64_t discarded_ = 0;   // Bits set.
   BlockStates states_;
   OriginIndex origin_index_;
   DuplicateFinder duplicates_;

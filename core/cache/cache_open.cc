@@ -147,7 +147,7 @@ absl::StatusOr<std::unique_ptr<CacheMetadata>> CacheMetadata::OpenUncounted(std:
   cache->fast_size_ = params.fast_size.value_or(Sectors(0));
   cache->clean_when_opened_ = superblock->clean_shutdown && !params.assume_unclean;
   cache->assume_all_dirty_ = params.read_only && !cache->clean_when_opened_;
-  DMCACHED_RETURN_IF_ERROR(cache->SetOrigin(params));
+  cache->SetOrigin(params);
   DMCACHED_ASSIGN_OR_RETURN(cache->store_, Store::Load(cache->device_, *superblock, params.block_cache_bytes));
   if (params.read_only) {
     CountFailedCheck(cache->store_->damage(), *cache->counters_);
@@ -179,7 +179,7 @@ absl::Status CacheMetadata::FollowOrigin() {
   return Commit(false);
 }
 
-absl::Status CacheMetadata::SetOrigin(const OpenParams& params) {
+void CacheMetadata::SetOrigin(const OpenParams& params) {
   const uint64_t block_size = superblock_.data_block_size.value();
   if (params.origin_size.has_value() && params.origin_size->value() != 0) {
     origin_size_ = *params.origin_size;
@@ -190,7 +190,6 @@ absl::Status CacheMetadata::SetOrigin(const OpenParams& params) {
     const uint64_t most = kMaxOblocks / per_dblock;
     oblock_end_ = superblock_.discard_blocks >= most ? kMaxOblocks : superblock_.discard_blocks * per_dblock;
   }
-  return absl::OkStatus();
 }
 
 absl::Status CacheMetadata::BeginWriting(bool assume_unclean) {
@@ -205,6 +204,7 @@ absl::Status CacheMetadata::BeginWriting(bool assume_unclean) {
   // An empty hint array under CLEAN_SHUTDOWN panics Linux 6.1: the next commit leaves it out.
   if (has_hints() && store_->array(ArrayKind::kHints).entries() == 0 && store_->CheckSpace(0).ok()) {
     store_->DropArray(ArrayKind::kHints);
+    changed_ = true;
   }
   return absl::OkStatus();
 }

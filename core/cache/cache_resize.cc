@@ -44,7 +44,7 @@ absl::Status CacheMetadata::CheckShrink(uint32_t cache_blocks) const {
 
 absl::Status CacheMetadata::CheckOriginShrink(Sectors origin_size, BlockSet& set) {
   const uint64_t end = origin_size.value() / superblock_.data_block_size.value();
-  if (end >= oblock_end_) return absl::OkStatus();
+  if (end >= std::min(oblock_end_, mapped_end_)) return absl::OkStatus();
   const OblockRange cut = {Oblock(end), Oblock(oblock_end_)};
   return VisitMappedIn(cut, false, set, [&](uint32_t cblock, Oblock oblock) {
     return MakeError(Reason::kGeometryMismatch,

@@ -141,7 +141,7 @@ absl::StatusOr<Plan> PlanCache(Sectors origin_size, Sectors fast_size, Sectors d
   Plan plan;
   plan.data_block_size = data_block_size;
   plan.cache_blocks = static_cast<uint32_t>(fast_size.value() / data_block_size.value());
-  plan.origin_blocks = CeilDiv(origin_size.value(), data_block_size.value());
+  plan.origin_blocks = origin_size.value() / data_block_size.value();
   plan.discards = ChooseDiscardGeometry(origin_size, data_block_size);
   const uint64_t least = MetadataBlocksFor(plan.cache_blocks, plan.discards.blocks, kLeastFactor);
   if (least > kMaxMetadataBlocks) {

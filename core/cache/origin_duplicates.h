@@ -21,7 +21,9 @@ class OriginDuplicates {  // Not thread-safe.
     if (oblock_end <= budget_bytes * 8) {
       seen_.resize(CeilDiv(oblock_end, 64));
     } else {
-      passes_ = std::max<uint64_t>(1, CeilDiv(mappings * sizeof(uint64_t), budget_bytes));
+      // Half of it, for passes that get more than their share.
+      passes_ = std::max<uint64_t>(1, CeilDiv(2 * mappings * sizeof(uint64_t), budget_bytes));
+      collected_.reserve(std::min(mappings, budget_bytes / sizeof(uint64_t)));
     }
   }
 
@@ -34,7 +36,7 @@ class OriginDuplicates {  // Not thread-safe.
       const uint64_t bit = uint64_t{1} << (oblock.value() % 64);
       if ((word & bit) != 0) duplicate_ = oblock;
       word |= bit;
-    } else if (oblock.value() % passes_ == pass_) {
+    } else if (PassOf(oblock) == pass_) {
       collected_.push_back(oblock.value());
     }
   }
@@ -51,6 +53,9 @@ class OriginDuplicates {  // Not thread-safe.
 
  private:
   static constexpr uint64_t kBudgetBytes = 64u << 20;
+
+  // Mixed, because oblocks may all be multiples of something.
+  uint64_t PassOf(Oblock oblock) const { return (oblock.value() * 0x9E3779B97F4A7C15 >> 32) % passes_; }
 
   uint64_t passes_ = 1;
   uint64_t pass_ = 0;

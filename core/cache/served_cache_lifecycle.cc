@@ -44,13 +44,14 @@ absl::StatusOr<std::shared_ptr<BlockDevice>> ServedCache::OpenDevice(const std::
   return std::shared_ptr<BlockDevice>(std::move(device));
 }
 
-absl::Status ServedCache::OpenDevices() {
+absl::Status ServedCache::OpenDevices(bool allocate) {
   OpenOptions options;
   {
     MutexLock lock(mutex_);
     options = options_;
   }
-  DMCACHED_ASSIGN_OR_RETURN(auto device, OpenDevice(options.metadata_path, options.read_only, !options.read_only));
+  DMCACHED_ASSIGN_OR_RETURN(auto device,
+                            OpenDevice(options.metadata_path, options.read_only, allocate && !options.read_only));
   DMCACHED_ASSIGN_OR_RETURN(auto fast, OpenDevice(options.fast_path, options.read_only, false));
   DMCACHED_ASSIGN_OR_RETURN(auto origin, OpenDevice(options.origin_path, options.read_only, false));
   MutexLock lock(mutex_);
@@ -82,7 +83,7 @@ void ServedCache::Create(CreateOptions options, Callback<absl::StatusOr<CacheInf
                   .expected_block_size = options.data_block_size,
                   .origin_size = options.origin_size};
     }
-    absl::Status created = OpenDevices();
+    absl::Status created = OpenDevices(/*allocate=*/!options.validate_only);
     if (created.ok()) created = RunCreate(options);
     if (!created.ok() || options.validate_only) CloseDevices();
     std::move(done)(created.ok() ? absl::StatusOr<CacheInfo>(Info()) : created);
@@ -150,7 +151,7 @@ void ServedCache::Open(OpenOptions options, Callback<absl::StatusOr<OpenResult>>
       failure_ = absl::OkStatus();
       reservations_.HoldOff(options_.old_callers_gone ? Duration{0} : Now() + environment_.options.max_reservation_ttl);
     }
-    absl::Status opened = OpenDevices();
+    absl::Status opened = OpenDevices(/*allocate=*/true);
     if (opened.ok()) opened = OpenMetadata();
     if (!opened.ok()) {
       CloseDevices();
@@ -245,7 +246,7 @@ void ServedCache::RunRecover(OpenOptions asked, Callback<absl::StatusOr<OpenResu
       reservations_.HoldOff(Duration{0});
     }
   }
-  absl::Status opened = OpenDevices();
+  absl::Status opened = OpenDevices(/*allocate=*/true);
   if (opened.ok()) opened = OpenMetadata();
   if (!opened.ok()) {
     CloseDevices();

@@ -69,13 +69,15 @@ struct SnapshotReader::Run {
     const uint64_t word = cblock / 64;
     return dirty_words.Has(word) && (dirty_words.Get64(word) >> (cblock % 64) & 1) != 0;
   }
-  // A hint array may be shorter than the cache.
-  uint32_t Hint(uint64_t cblock) const { return has_hints && hints.Has(cblock) ? hints.Get32(cblock) : 0; }
+  // A hint array may be shorter than the cache: there are no hints behind its end.
+  bool HasHint(uint64_t cblock) const { return has_hints && hints.Has(cblock); }
+  uint32_t Hint(uint64_t cblock) const { return HasHint(cblock) ? hints.Get32(cblock) : 0; }
 };
 
 SnapshotReader::SnapshotReader(Source source, const Clock& clock)
     : clock_(clock),
       superblock_(source.snapshot->superblock()),
+      device_blocks_(source.device->size_bytes() / kMetadataBlockBytes),
       transaction_(source.snapshot->transaction()),
       incarnation_(source.incarnation),
       assume_all_dirty_(source.assume_all_dirty),
@@ -93,7 +95,7 @@ absl::StatusOr<MappingPage> SnapshotReader::ReadMappings(const MappingFilter& fi
   }
   MappingPage page;
   MutexLock lock(mutex_);
-  DMCACHED_RETURN_IF_ERROR(CheckUsable());
+  DMCACHED_RETURN_IF_ERROR(CheckHeld());
   if (begin >= end || max_items == 0) return page;
   const bool filtered = filter.dirty_only || filter.oblocks.has_value();
   const uint64_t blocks = filtered ? kMaxBlocksPerPage : max_items / kArrayWordsPerBlock + 2;
@@ -123,14 +125,14 @@ absl::StatusOr<HintPage> SnapshotReader::ReadHints(const std::optional<HintPolic
                                                    size_t max_items) {
   HintPage page;
   MutexLock lock(mutex_);
-  DMCACHED_RETURN_IF_ERROR(CheckUsable());
+  DMCACHED_RETURN_IF_ERROR(CheckHeld());
   const uint64_t end = superblock_.cache_blocks;
   if (!HintsValid(policy) || from.value() >= end || max_items == 0) return page;
   DMCACHED_ASSIGN_OR_RETURN(
       const Run run, ReadRun(from, end, std::min(max_items / kArrayWordsPerBlock + 2, kMaxBlocksPerPage), false, true));
   uint64_t cblock = run.begin;
   for (; cblock < run.end && page.cblocks.size() < max_items; ++cblock) {
-    if ((run.mappings.Get64(cblock) & kMappingFlagValid) == 0) continue;
+    if ((run.mappings.Get64(cblock) & kMappingFlagValid) == 0 || !run.HasHint(cblock)) continue;
     page.cblocks.push_back(static_cast<uint32_t>(cblock));
     page.hints.push_back(run.Hint(cblock));
   }
@@ -141,7 +143,7 @@ absl::StatusOr<HintPage> SnapshotReader::ReadHints(const std::optional<HintPolic
 absl::StatusOr<DiscardPage> SnapshotReader::ReadDiscards(Dblock from, size_t max_items) {
   DiscardPage page;
   MutexLock lock(mutex_);
-  DMCACHED_RETURN_IF_ERROR(CheckUsable());
+  DMCACHED_RETURN_IF_ERROR(CheckHeld());
   const uint64_t bits = superblock_.discard_blocks;
   if (assume_all_dirty_ || from.value() >= bits || max_items == 0) return page;
   bool open = false;  // The last range goes on.
@@ -174,12 +176,13 @@ void SnapshotReader::Detach() {
   MutexLock lock(mutex_);
   device_.reset();
   snapshot_.reset();
+  while (raw_reads_ != 0) raw_reads_done_.Wait(mutex_);
 }
 
 void SnapshotReader::DetachIfIdle() {
   // Whoever holds the lock is reading: not idle.
   if (!mutex_.TryLock()) return;
-  if (clock_.Monotonic() - last_read_ >= kSnapshotIdleTime) {
+  if (raw_reads_ == 0 && clock_.Monotonic() - last_read_ >= kSnapshotIdleTime) {
     device_.reset();
     snapshot_.reset();
   }
@@ -193,7 +196,28 @@ bool SnapshotReader::revoked() const {
   return revoked;
 }
 
+absl::Status SnapshotReader::ReadRaw(MetadataBlock first, std::span<std::byte> buffer) {
+  std::shared_ptr<BlockDevice> device;
+  {
+    MutexLock lock(mutex_);
+    DMCACHED_RETURN_IF_ERROR(CheckHeld());
+    device = device_;
+    ++raw_reads_;
+  }
+  const absl::Status read = device->Read(BlockOffsetBytes(first), buffer);
+  device.reset();  // Before whoever waits for it is told.
+  MutexLock lock(mutex_);
+  last_read_ = clock_.Monotonic();
+  if (--raw_reads_ == 0) raw_reads_done_.NotifyAll();
+  return read;
+}
+
 absl::Status SnapshotReader::CheckUsable() const {
+  MutexLock lock(mutex_);
+  return CheckHeld();
+}
+
+absl::Status SnapshotReader::CheckHeld() const {
   if (device_ != nullptr && snapshot_ != nullptr && !snapshot_->revoked()) return absl::OkStatus();
   return MakeError(Reason::kSnapshotRevoked,
                    absl::StrCat("read the snapshot of transaction ", transaction_,
@@ -214,15 +238,21 @@ absl::StatusOr<std::vector<std::byte>> SnapshotReader::ReadBlocks(ArrayKind kind
                       });
   last_read_ = clock_.Monotonic();
   // A revoked snapshot's blocks may be anything by now, damaged ones included.
-  DMCACHED_RETURN_IF_ERROR(CheckUsable());
-  if (HasReason(read, Reason::kMetadataCorrupt) && on_damage_) on_damage_(read);
-  DMCACHED_RETURN_IF_ERROR(read);
+  DMCACHED_RETURN_IF_ERROR(CheckHeld());
+  DMCACHED_RETURN_IF_ERROR(Damaged(read));
   return bytes;
 }
 
+absl::Status SnapshotReader::Damaged(const absl::Status& status) const {
+  if (HasReason(status, Reason::kMetadataCorrupt) && on_damage_) on_damage_(status);
+  return status;
+}
+
 bool SnapshotReader::HintsValid(const std::optional<HintPolicy>& policy) const {
-  if (assume_all_dirty_ || superblock_.hint_root.value() == 0 || superblock_.policy_hint_size != kHintBytes)
+  if (assume_all_dirty_ || superblock_.hint_root.value() == 0 || superblock_.policy_hint_size != kHintBytes ||
+      superblock_.policy_name.empty()) {
     return false;
+  }
   return !policy.has_value() ||
          (policy->name == superblock_.policy_name && policy->version.major == superblock_.policy_version[0]);
 }
@@ -239,7 +269,7 @@ absl::StatusOr<SnapshotReader::Run> SnapshotReader::ReadRun(Cblock from, uint64_
   // Entries fill the blocks in order, so the last one of each block tells for all of it.
   for (uint64_t block = first; block < last; ++block) {
     const uint64_t index = std::min(run.end, (block + 1) * kArrayWordsPerBlock) - 1;
-    if (!run.mappings.Has(index)) return TooShort(ArrayKindName(ArrayKind::kMappings), index);
+    if (!run.mappings.Has(index)) return Damaged(TooShort(ArrayKindName(ArrayKind::kMappings), index));
   }
   if (dirty && superblock_.version >= 2) {
     const uint64_t bits = run.begin / kBitsPerBlock;
@@ -247,7 +277,8 @@ absl::StatusOr<SnapshotReader::Run> SnapshotReader::ReadRun(Cblock from, uint64_
                               ReadBlocks(ArrayKind::kDirty, bits, CeilDiv(run.end, kBitsPerBlock) - bits));
     run.dirty_words = Values(std::move(words), bits, kArrayWordsPerBlock);
     run.has_dirty_words = true;
-    if (!run.dirty_words.Has((run.end - 1) / 64)) return TooShort(ArrayKindName(ArrayKind::kDirty), (run.end - 1) / 64);
+    const uint64_t last_word = (run.end - 1) / kBitsPerWord;
+    if (!run.dirty_words.Has(last_word)) return Damaged(TooShort(ArrayKindName(ArrayKind::kDirty), last_word));
   }
   if (hints) {
     const uint64_t block = run.begin / kHintsPerBlock;

@@ -39,11 +39,16 @@ class SnapshotReader : public CacheSnapshot {  // Thread-safe.
   absl::StatusOr<DiscardPage> ReadDiscards(Dblock from, size_t max_items) override;
   absl::StatusOr<HintPage> ReadHints(const std::optional<HintPolicy>& policy, Cblock from, size_t max_items) override;
 
+  absl::Status ReadRaw(MetadataBlock first, std::span<std::byte> buffer) override;
+  absl::Status CheckUsable() const override;
+  const Superblock& superblock() const override { return superblock_; }
+  uint64_t device_blocks() const override { return device_blocks_; }
+
   uint64_t transaction() const override { return transaction_; }
   uint64_t incarnation() const override { return incarnation_; }
   Sectors discard_block_size() const override { return superblock_.discard_block_size; }
 
-  // Ends the reader: waits for the read under way, then lets go of device and snapshot.
+  // Ends the reader: waits for the reads under way, then lets go of device and snapshot.
   void Detach();
   // Ends it if nobody has read for 60 s.  Never waits.
   void DetachIfIdle();
@@ -54,7 +59,9 @@ class SnapshotReader : public CacheSnapshot {  // Thread-safe.
   // Blocks [first, first + count) of an array, copied one behind the other; short if the array is.
   absl::StatusOr<std::vector<std::byte>> ReadBlocks(ArrayKind kind, uint64_t first, uint64_t count)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::Status CheckUsable() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Tells on_damage of damage; returns `status`.
+  absl::Status Damaged(const absl::Status& status) const;
+  absl::Status CheckHeld() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool HintsValid(const std::optional<HintPolicy>& policy) const;
 
   struct Run;  // Mapping blocks with the dirty bits and hints of their entries.
@@ -63,6 +70,7 @@ class SnapshotReader : public CacheSnapshot {  // Thread-safe.
 
   const Clock& clock_;
   const Superblock superblock_;
+  const uint64_t device_blocks_;
   const uint64_t transaction_;
   const uint64_t incarnation_;
   const bool assume_all_dirty_;
@@ -72,6 +80,8 @@ class SnapshotReader : public CacheSnapshot {  // Thread-safe.
   std::shared_ptr<BlockDevice> device_ ABSL_GUARDED_BY(mutex_);  // Null: detached.
   std::shared_ptr<const Snapshot> snapshot_ ABSL_GUARDED_BY(mutex_);
   Duration last_read_ ABSL_GUARDED_BY(mutex_);
+  size_t raw_reads_ ABSL_GUARDED_BY(mutex_) = 0;  // Under way, without the mutex.
+  CondVar raw_reads_done_;
 };
 
 }  // namespace dmcached

@@ -32,12 +32,13 @@ void BlockCache::Drop(Frame* frame) {
   FreeIfOrphan(frame);
 }
 
-void BlockCache::Trim() {
-  if (bytes() <= budget_bytes_) return;
+void BlockCache::Trim(size_t coming) {
+  const size_t most = budget_bytes_ / kMetadataBlockBytes;
+  const size_t kept = most - std::min(most, coming);
+  if (frames_.size() <= kept) return;
   // Bounded, because every frame may be needed: a commit frees them, and the next operation goes on here.
-  const size_t excess = (bytes() - budget_bytes_) / kMetadataBlockBytes + 1;
-  size_t steps = std::min(2 * frames_.size(), 64 + 8 * excess);
-  while (bytes() > budget_bytes_ && steps > 0) {
+  size_t steps = std::min(2 * frames_.size(), 64 + 8 * (frames_.size() - kept));
+  while (frames_.size() > kept && steps > 0) {
     --steps;
     if (hand_ >= frames_.size()) hand_ = 0;
     Frame* frame = frames_[hand_];

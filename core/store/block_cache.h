@@ -2,7 +2,7 @@
 //
 // Only clean frames are evicted.  Frames of the running transaction (kRunning) and of the commit in flight (kFrozen)
 // stay; so do pinned ones.  Adopt never evicts, so a frame in use by the operation at hand cannot vanish: Trim, at the
-// end of an operation, brings the cache back to its budget.
+// end of an operation and before it reads blocks, brings the cache back to its budget.
 #ifndef DMCACHED_CORE_STORE_BLOCK_CACHE_H_
 #define DMCACHED_CORE_STORE_BLOCK_CACHE_H_
 
@@ -55,8 +55,8 @@ class BlockCache {  // Not thread-safe, but NewFrame of a cache that no one else
   void Adopt(Frame* frame, Slot* slot);
   // Unlinks; frees unless a pin or a transaction still needs it, which then does (FreeIfOrphan).
   void Drop(Frame* frame);
-  // Evicts clean, unpinned frames until the budget holds or none is left.
-  void Trim();
+  // Evicts clean, unpinned frames until the budget holds, with `coming` frames more, or none is left.
+  void Trim(size_t coming = 0);
 
   uint64_t bytes() const { return frames_.size() * kMetadataBlockBytes; }
   uint64_t budget_bytes() const { return budget_bytes_; }

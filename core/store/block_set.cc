@@ -72,6 +72,7 @@ void BlockSet::Pin() {
     ++frame->pins;
     pinned_.push_back(frame);
   }
+  store_->cache().Trim(missing_.size());
 }
 
 void BlockSet::Unpin() {

@@ -73,6 +73,11 @@ absl::Status Store::LoadArray(ArrayKind kind, MetadataBlock root, uint64_t entri
   auto claim = [&](MetadataBlock block) { return Claim(block, name); };
   absl::StatusOr<IndexTree> index = IndexTree::Load(*device_, root, claim, locations);
   if (!index.ok()) return WithContext(index.status(), name);
+  // More than there are blocks: some are named twice, and memory must not follow such a tree.
+  if (locations.size() > space_map_.blocks()) {
+    return MakeError(Reason::kMetadataCorrupt, absl::StrCat(name, ": ", locations.size(), " blocks in the index at ",
+                                                            root.value(), " of a device of ", space_map_.blocks()));
+  }
   DMCACHED_RETURN_IF_ERROR(ClaimArrayBlocks(locations, kind));
   if (kind == ArrayKind::kHints) {
     // The length of a hint array is written nowhere: it may be shorter or longer than the cache.

@@ -63,6 +63,11 @@ bool DeviceBank::is_locked(const std::string& path) const {
   return found != locks_.end() && found->second != 0;
 }
 
+int DeviceBank::allocations() const {
+  MutexLock lock(mutex_);
+  return allocations_;
+}
+
 DeviceOpener DeviceBank::opener() {
   return [this](const DeviceRequest& request) { return Open(request); };
 }
@@ -75,6 +80,7 @@ absl::StatusOr<std::unique_ptr<BlockDevice>> DeviceBank::Open(const DeviceReques
     --locks_[request.path];
     return MakeError(Reason::kDeviceInUse, request.path);
   }
+  if (request.allocate) ++allocations_;
   return std::unique_ptr<BlockDevice>(
       new Handle(*this, request.path, found->second, request.read_only, request.exclusive));
 }

@@ -29,6 +29,8 @@ class DeviceBank {  // Thread-safe.
   FaultyDevice& Replace(const std::string& path, std::span<const std::byte> image);
   FaultyDevice& at(const std::string& path);
   bool is_locked(const std::string& path) const;
+  // Opens that asked for the file's space.
+  int allocations() const;
   DeviceOpener opener();
 
  private:
@@ -38,6 +40,7 @@ class DeviceBank {  // Thread-safe.
   mutable Mutex mutex_;
   std::map<std::string, std::shared_ptr<FaultyDevice>> devices_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, int> locks_ ABSL_GUARDED_BY(mutex_);
+  int allocations_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 // What a callback brought, once it did.

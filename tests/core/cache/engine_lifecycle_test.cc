@@ -99,6 +99,9 @@ TEST_F(EngineLifecycleTest, ValidateOnlyChangesNothing) {
   EXPECT_TRUE(engine().List().empty());
   EXPECT_FALSE(bank_.is_locked("/meta"));
   EXPECT_EQ(bank_.at("/meta").Image(), before);
+  EXPECT_EQ(bank_.allocations(), 0);
+  EXPECT_THAT(Create(10), IsOk());
+  EXPECT_EQ(bank_.allocations(), 1);
 }
 
 TEST_F(EngineLifecycleTest, ACacheThatCannotBeOpenedStaysListedWhenAskedTo) {

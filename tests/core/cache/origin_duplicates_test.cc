@@ -28,7 +28,7 @@ TEST(OriginDuplicatesTest, ByPassesWhereItIsLarge) {
   std::vector<uint64_t> oblocks;
   for (uint64_t i = 0; i < 1000; ++i) oblocks.push_back(kLarge - 1 - i * 977);
   OriginDuplicates none(kLarge, oblocks.size(), /*budget_bytes=*/800);
-  EXPECT_EQ(none.passes(), 10u);
+  EXPECT_EQ(none.passes(), 20u) << "half the budget, because shares differ";
   EXPECT_EQ(FindDuplicate(none, oblocks), std::nullopt);
   for (const size_t victim : {0u, 499u, 999u}) {
     std::vector<uint64_t> with = oblocks;

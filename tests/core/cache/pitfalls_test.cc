@@ -1,11 +1,14 @@
 // FORMAT.md section 10, known bugs of older implementations: one test each for those that this design could have.
 // core/README.md section 7 says why each other one cannot occur.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cerrno>
 
+#include "core/cache/snapshot_reader.h"
 #include "core/store/space_map.h"
 #include "tests/core/cache/cache_fixture.h"
+#include "tests/support/manual_clock.h"
 
 namespace dmcached {
 namespace {
@@ -97,6 +100,14 @@ TEST_P(PitfallTest, Pitfall8_HintArrayShorterThanTheCacheIsReadToItsEndOnly) {
   EXPECT_EQ(cache_->store().array(ArrayKind::kHints).entries(), 1100u);
   EXPECT_EQ(cache_.LoadHints(), (std::map<uint32_t, uint32_t>{{99, 5}, {100, 6}})) << "1499 has none";
   EXPECT_EQ(cache_.LookupCblocks({1499})->front().hint, 0u);
+  const ManualClock clock;
+  SnapshotReader reader({.device = cache_->device(),
+                         .snapshot = cache_->store().TakeSnapshot(),
+                         .incarnation = 1,
+                         .assume_all_dirty = false,
+                         .on_damage = {}},
+                        clock);
+  EXPECT_THAT(reader.ReadHints({}, Cblock(0), 100)->cblocks, testing::ElementsAre(99, 100));
   // The next hint write extends it with zeros.
   ASSERT_THAT(cache_.SaveHints({1200}, {8}), IsOk());
   ASSERT_THAT(cache_.Commit(), IsOk());
@@ -202,6 +213,7 @@ TEST_P(PitfallTest, Pitfall26a_NoHintArrayIsEverEmpty) {
   ASSERT_NE(foreign.OnMedium().hint_root.value(), 0u);
   ASSERT_THAT(foreign.Open(), IsOk());
   EXPECT_FALSE(foreign->hints_valid());
+  EXPECT_TRUE(foreign->changed()) << "a close commits, also if nothing else happens";
   ASSERT_THAT(foreign.Insert({1}, {1}), IsOk());
   ASSERT_THAT(foreign.Commit(), IsOk());
   EXPECT_TRUE(foreign.OnMedium().clean_shutdown);
