@@ -57,6 +57,11 @@ absl::StatusOr<CacheContents> Ask(client::Client& client, const std::string& nam
 
 }  // namespace
 
+client::DirtyTracking Caller::Tracking() const {
+  return params_.dirty_tracking == DirtyTracking::kExact ? client::DirtyTracking::kExact
+                                                         : client::DirtyTracking::kConservative;
+}
+
 void Caller::Create(client::Client& client) {
   const absl::StatusOr<client::Cache> cache =
       client.CreateCache({.name = name_,
@@ -65,16 +70,18 @@ void Caller::Create(client::Client& client) {
                           .cache_blocks = params_.cache_blocks,
                           .origin_size_sectors = params_.origin_size.value(),
                           .metadata_version = params_.version,
-                          .policy_name = params_.policy_name});
+                          .policy_name = params_.policy_name,
+                          .dirty_tracking = Tracking()});
   findings_.Expect(cache.ok(), cache.status().ToString());
 }
 
 void Caller::Open(client::Client& client, const CacheContents& medium) {
-  model_.Reopen(medium, DirtyTracking::kExact, /*assume_unclean=*/false, params_.origin_size);
+  model_.Reopen(medium, params_.dirty_tracking, /*assume_unclean=*/false, params_.origin_size);
   const absl::StatusOr<client::OpenResult> opened =
       client.OpenCache({.name = name_,
                         .metadata_path = metadata_path_,
                         .old_callers_gone = true,
+                        .dirty_tracking = Tracking(),
                         .expected_block_size_sectors = static_cast<uint32_t>(params_.data_block_size.value()),
                         .origin_size_sectors = params_.origin_size.value()});
   findings_.Expect(opened.ok(), opened.status().ToString());
@@ -92,6 +99,8 @@ void Caller::CompareWithModel(client::Client& client) {
 void Caller::Close(client::Client& client) {
   const absl::Status closed = client.CloseCache({.name = name_});
   findings_.Expect(closed.ok(), closed.ToString());
+  model_.Prepare(/*clean=*/true);
+  model_.Finish();
 }
 
 void Caller::Apply(client::Client& client, const Mutation& mutation) {
@@ -104,9 +113,43 @@ void Caller::Apply(client::Client& client, const Mutation& mutation) {
     status = client.Apply(name_, BatchOf(mutation).batch(), options).status();
   }
   findings_.Expect(status.ok(), status.ToString());
+  ApplyToModel(mutation);
+}
+
+void Caller::ApplyToModel(const Mutation& mutation) {
   model_.Apply(mutation);
-  model_.Prepare(false);
+  model_.Prepare(/*clean=*/false);
   model_.Finish();
+}
+
+void Caller::MarkUntilUnanswered(client::Client& client, uint64_t seed, const std::function<void()>& on_answer) {
+  constexpr size_t kAtOnce = 4;
+  Random random(seed);
+  std::vector<uint32_t> mapped;
+  for (const auto& [cblock, to] : model_.running().mappings) mapped.push_back(cblock);
+  client::MutationOptions options;
+  options.durable = true;
+  absl::Status status;
+  while (status.ok()) {
+    std::vector<uint32_t> cblocks;
+    for (size_t i = 0; i < kAtOnce; ++i) cblocks.push_back(mapped[random.Below(mapped.size())]);
+    marks_.push_back(cblocks);
+    status = client.Apply(name_, client::MarkDirtyBatch{.cblocks = cblocks}, options).status();
+    if (status.ok()) on_answer();
+  }
+}
+
+void Caller::Settle(const CacheContents& image) {
+  if (marks_.empty()) return;
+  const std::vector<uint32_t> unanswered = marks_.back();
+  marks_.pop_back();
+  for (const std::vector<uint32_t>& cblocks : marks_) ApplyToModel(MarkDirty{.cblocks = cblocks});
+  marks_.clear();
+  CacheModel with = model_;
+  with.Apply(MarkDirty{.cblocks = unanswered});
+  with.Prepare(/*clean=*/false);
+  with.Finish();
+  if (image == with.durable()) model_ = std::move(with);
 }
 
 void Caller::ChangeAtRandom(client::Client& client, Random& random) {

@@ -3,7 +3,7 @@
 #define DMCACHED_TESTS_INTEROP_KERNEL_CALLER_H_
 
 #include <cstdint>
-#include <map>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -43,13 +43,22 @@ class Caller {  // Not thread-safe.
   void CompareWithModel(client::Client& client);
   void Close(client::Client& client);
 
+  // Marks mappings dirty, a few at a time, until a request gets no answer; calls `on_answer` after each that does.  For
+  // a thread of its own.
+  void MarkUntilUnanswered(client::Client& client, uint64_t seed, const std::function<void()>& on_answer);
+  // After the daemon has gone: what was answered must be in `image`, what was not answered may be, as a whole.
+  void Settle(const CacheContents& image);
+
   const CacheContents& expected() const { return model_.durable(); }
   const std::string& name() const { return name_; }
   const std::string& metadata_path() const { return metadata_path_; }
   uint64_t origin_sectors() const { return params_.origin_size.value(); }
 
  private:
-  // Sends the mutation and applies it to the model, which must accept it.
+  client::DirtyTracking Tracking() const;
+  // Applies it to the model, which must accept it, and makes it durable there.
+  void ApplyToModel(const Mutation& mutation);
+  // Sends the mutation, and applies it to the model.
   void Apply(client::Client& client, const Mutation& mutation);
   void ResizeAtRandom(client::Client& client, Random& random);
   void RemoveAtRandom(client::Client& client, Random& random);
@@ -63,6 +72,7 @@ class Caller {  // Not thread-safe.
   const FormatParams params_;
   Findings& findings_;
   CacheModel model_;
+  std::vector<std::vector<uint32_t>> marks_;  // Of MarkUntilUnanswered; the last one got no answer.
 };
 
 }  // namespace dmcached

@@ -13,6 +13,7 @@ Daemon::Daemon(const std::string& folder)
   DMCACHED_CHECK(process_.ReadLine(std::chrono::steady_clock::now() + std::chrono::minutes(1)).has_value());
   client::ClientOptions options;
   options.address = "unix:" + folder + "/socket";
+  options.repeat_for = std::chrono::milliseconds(0);  // A daemon that dies is not started again behind our back.
   client_ = std::make_unique<client::Client>(options);
 }
 

@@ -23,8 +23,6 @@ constexpr char kKernelArguments[] =
     "console=ttyS1 quiet panic=-1 oops=panic mitigations=off nokaslr tsc=reliable random.trust_cpu=on no_timer_check "
     "cryptomgr.notests";
 
-std::string LastWords(const std::string& text) { return text.size() <= 3000 ? text : text.substr(text.size() - 3000); }
-
 }  // namespace
 
 std::vector<std::string> Guest::Command(const std::string& console) const {

@@ -12,6 +12,7 @@
 
 #include "absl/status/status.h"
 #include "tests/interop/kernel/caller.h"
+#include "tests/interop/kernel/daemon.h"
 #include "tests/interop/kernel/findings.h"
 #include "tests/interop/kernel/kernel_task.h"
 #include "tests/support/cache_contents.h"
@@ -25,6 +26,7 @@ struct HandoverFigures {
   uint64_t activations = 0;
   uint64_t power_cuts = 0;
   uint64_t daemon_kills = 0;
+  uint64_t marks_under_kill = 0;  // Durable marks answered while a kill was coming.
   uint64_t clean_closes = 0;
   uint64_t adoptions = 0;
   uint64_t mapped_blocks = 0;  // That the kernel found, over all activations.
@@ -50,7 +52,11 @@ class Handovers {  // Not thread-safe.
   KernelWork WorkOf(uint32_t cache) const;
   void SetContext(uint32_t cache, const std::string& stage);
   void OpenAll(client::Client& client);
+  // Open when the daemon is killed, instead of closed before.
+  bool IsKilled(uint32_t cache) const { return (cache + round_) % 2 == 0; }
   void ServiceHasIt();
+  // Kills the daemon while callers wait for their marks to be durable.
+  void CrashUnderLoad(Daemon& daemon);
   void CompareClosed();
   absl::Status KernelHasIt();
 

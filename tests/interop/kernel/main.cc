@@ -20,6 +20,8 @@ double SecondsSince(std::chrono::steady_clock::time_point begin) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 }
 
+unsigned long long ToPrint(uint64_t number) { return number; }
+
 int Run(const std::string& system_folder, int count) {
   const auto begin = std::chrono::steady_clock::now();
   Findings findings;
@@ -33,14 +35,12 @@ int Run(const std::string& system_folder, int count) {
       return 1;
     }
     std::printf("handover %d: %.1f s, %llu differences so far\n", ++done, SecondsSince(round_begin),
-                static_cast<unsigned long long>(findings.differences()));
+                ToPrint(findings.differences()));
     std::fflush(stdout);
   }
   handovers.Finish();
   const HandoverFigures& figures = handovers.figures();
-  auto row = [](const char* what, uint64_t number) {
-    std::printf("%-44s %10llu\n", what, static_cast<unsigned long long>(number));
-  };
+  auto row = [](const char* what, uint64_t number) { std::printf("%-44s %10llu\n", what, ToPrint(number)); };
   row("handovers in a row", static_cast<uint64_t>(done));
   row("boots of the guest", figures.boots);
   row("activations of a cache by the kernel", figures.activations);
@@ -49,11 +49,15 @@ int Run(const std::string& system_folder, int count) {
   row("power cuts of the guest", figures.power_cuts);
   row("unclean caches adopted by dmcached", figures.adoptions);
   row("kill -9 of dmcached", figures.daemon_kills);
+  row("durable marks answered while it was coming", figures.marks_under_kill);
   row("clean closes by dmcached", figures.clean_closes);
   row("data blocks of 32 KiB compared", findings.data_blocks());
   row("other comparisons", findings.comparisons());
   row("differences", findings.differences());
-  std::printf("%-44s %10.1f\n", "seconds", SecondsSince(begin));
+  // For those who read one line only.
+  std::printf("kernel: %d handovers, %llu boots, %llu activations, %llu blocks compared, %llu differences, %.0f s\n",
+              done, ToPrint(figures.boots), ToPrint(figures.activations), ToPrint(findings.data_blocks()),
+              ToPrint(findings.differences()), SecondsSince(begin));
   return findings.differences() == 0 ? 0 : 1;
 }
 

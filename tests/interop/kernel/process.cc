@@ -81,4 +81,9 @@ std::string FileText(const std::string& path) {
   return std::string(std::istreambuf_iterator<char>(file), {});
 }
 
+std::string LastWords(const std::string& text) {
+  constexpr size_t kAtMost = 3000;
+  return text.size() <= kAtMost ? text : text.substr(text.size() - kAtMost);
+}
+
 }  // namespace dmcached

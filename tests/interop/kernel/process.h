@@ -35,6 +35,8 @@ class Process {  // Not thread-safe.
 };
 
 std::string FileText(const std::string& path);
+// The end of a log that may be long.
+std::string LastWords(const std::string& text);
 
 }  // namespace dmcached
 
