@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "core/base/ids.h"
 #include "core/cache/mutation.h"
+#include "core/format/superblock.h"
 
 namespace dmcached {
 
@@ -60,6 +62,15 @@ class CacheSnapshot {  // Each call reads the device and blocks; thread-safe.
   // Valid hints of mapped cblocks.  Errors: as above.
   virtual absl::StatusOr<HintPage> ReadHints(const std::optional<HintPolicy>& policy, Cblock from,
                                              size_t max_items) = 0;
+
+  // For checks: metadata blocks from `first` on as they are on the device (`buffer`: whole blocks, aligned).  The
+  // snapshot holds only its own; CheckUsable afterwards says whether they may be believed.
+  // Errors: kAborted (SNAPSHOT_REVOKED), kInternal (IO_ERROR).
+  virtual absl::Status ReadRaw(MetadataBlock first, std::span<std::byte> buffer) = 0;
+  // Errors: kAborted (SNAPSHOT_REVOKED).
+  virtual absl::Status CheckUsable() const = 0;
+  virtual const Superblock& superblock() const = 0;
+  virtual uint64_t device_blocks() const = 0;
 
   virtual uint64_t transaction() const = 0;
   virtual uint64_t incarnation() const = 0;

@@ -178,6 +178,12 @@ void Engine::Release(const std::string& name, uint64_t reservation, Callback<abs
   (*cache)->Release(reservation, std::move(done));
 }
 
+void Engine::FinishCheck(const std::string& name, CheckVerdict verdict, Callback<absl::StatusOr<bool>> done) {
+  CacheOr cache = FindAny(name);
+  if (!cache.ok()) return Answer(std::move(done), absl::StatusOr<bool>(std::move(cache).status()));
+  (*cache)->FinishCheck(std::move(verdict), std::move(done));
+}
+
 void Engine::TakeSnapshot(const std::string& name, Callback<absl::StatusOr<std::shared_ptr<CacheSnapshot>>> done) {
   using Result = absl::StatusOr<std::shared_ptr<CacheSnapshot>>;
   CacheOr cache = Find(name);

@@ -130,6 +130,15 @@ struct ProbeResult {
   uint64_t device_bytes = 0;
 };
 
+// How a check of an open cache ended.
+struct CheckVerdict {
+  uint64_t incarnation = 0;
+  bool complete = false;           // It came to its end.
+  uint64_t errors = 0;             // Findings above a note.
+  absl::Status damage = {};        // A fatal one, if there is any.
+  bool clear_needs_check = false;  // If nothing above a note was found.
+};
+
 // For a metrics scrape; the pointers keep counters alive, and nothing else.
 struct CacheMetrics {
   std::string name;
@@ -180,6 +189,11 @@ class Engine {  // Thread-safe.
   void Release(const std::string& name, uint64_t reservation, Callback<absl::StatusOr<uint32_t>> done);
   // Commits what was accepted before, then holds that durable state for reading.  Dropping the pointer ends it.
   void TakeSnapshot(const std::string& name, Callback<absl::StatusOr<std::shared_ptr<CacheSnapshot>>> done);
+
+  // Notes how a check ended.  Damage makes an open cache need a check; without any above a note, the flag is cleared
+  // durably on request; the cache is writable again when it is opened anew.  The answer: whether a flag was cleared.
+  // Errors: CACHE_NOT_OPEN, CACHE_FAILED, INCARNATION_CHANGED; those of a commit.
+  void FinishCheck(const std::string& name, CheckVerdict verdict, Callback<absl::StatusOr<bool>> done);
 
   // To be called every few tens of milliseconds: starts commits at commit_interval, recoveries, ends idle snapshots.
   void Tick();

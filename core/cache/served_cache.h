@@ -70,6 +70,7 @@ class ServedCache : public std::enable_shared_from_this<ServedCache> {  // Threa
                Callback<absl::StatusOr<Reservation>> done);
   void Release(uint64_t reservation, Callback<absl::StatusOr<uint32_t>> done);
   void TakeSnapshot(Callback<absl::StatusOr<std::shared_ptr<CacheSnapshot>>> done);
+  void FinishCheck(CheckVerdict verdict, Callback<absl::StatusOr<bool>> done);
 
   // --- Any time ---
 
@@ -192,6 +193,7 @@ class ServedCache : public std::enable_shared_from_this<ServedCache> {  // Threa
   absl::StatusOr<Reservation> MakeReservation(uint32_t count, Duration ttl) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<uint32_t> DropReservation(uint64_t reservation) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::shared_ptr<CacheSnapshot> MakeSnapshot() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status NoteCheck(const CheckVerdict& verdict, Answers& answers) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void CountRevoked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Their readers get SNAPSHOT_REVOKED from now on, and no longer use the device.
   void EndSnapshots() ABSL_LOCKS_EXCLUDED(mutex_);
@@ -200,8 +202,8 @@ class ServedCache : public std::enable_shared_from_this<ServedCache> {  // Threa
 
   // Null for an empty path.
   absl::StatusOr<std::shared_ptr<BlockDevice>> OpenDevice(const std::string& path, bool read_only, bool allocate);
-  // As options_ say; all or none.
-  absl::Status OpenDevices() ABSL_LOCKS_EXCLUDED(mutex_);
+  // As options_ say; all or none.  `allocate`: the metadata file's space, if it is writable.
+  absl::Status OpenDevices(bool allocate) ABSL_LOCKS_EXCLUDED(mutex_);
   void CloseDevices() ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status RunCreate(const CreateOptions& options) ABSL_LOCKS_EXCLUDED(mutex_);
   absl::StatusOr<FormatParams> PlanFormat(const CreateOptions& options) const ABSL_LOCKS_EXCLUDED(mutex_);

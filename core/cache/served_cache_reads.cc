@@ -194,6 +194,41 @@ void ServedCache::TakeSnapshot(Callback<absl::StatusOr<std::shared_ptr<CacheSnap
   });
 }
 
+absl::Status ServedCache::NoteCheck(const CheckVerdict& verdict, Answers& answers) {
+  (verdict.complete ? counters_->checks_ended : counters_->checks_failed).fetch_add(1, std::memory_order_relaxed);
+  if (!verdict.complete) return absl::OkStatus();
+  counters_->last_check_seconds.store(WallSeconds());
+  counters_->last_check_errors.store(verdict.errors);
+  DMCACHED_RETURN_IF_ERROR(CheckServing());
+  if (incarnation_ != verdict.incarnation) {
+    return MakeError(Reason::kIncarnationChanged, absl::StrCat("cache ", name_, " was opened anew during its check"));
+  }
+  if (!verdict.damage.ok()) MeetDamage(verdict.damage, answers);
+  return absl::OkStatus();
+}
+
+void ServedCache::FinishCheck(CheckVerdict verdict, Callback<absl::StatusOr<bool>> done) {
+  Enqueue([this, verdict = std::move(verdict), done = std::move(done)]() mutable {
+    Answers answers;
+    MutexLock lock(mutex_);
+    if (absl::Status noted = NoteCheck(verdict, answers); !noted.ok()) {
+      return answers.Add(std::move(done), absl::StatusOr<bool>(std::move(noted)));
+    }
+    const bool clear = verdict.complete && verdict.clear_needs_check && verdict.errors == 0;
+    if (!clear || state_ != CacheState::kNeedsCheck || !metadata_->needs_check()) {
+      return answers.Add(std::move(done), absl::StatusOr<bool>(false));
+    }
+    // The state stays: what is in memory was not checked.
+    metadata_->ClearNeedsCheck();
+    Await(
+        metadata_->transaction(), CommitTrigger::kRpc,
+        [done = std::move(done)](const absl::StatusOr<uint64_t>& durable) mutable {
+          std::move(done)(durable.ok() ? absl::StatusOr<bool>(true) : absl::StatusOr<bool>(durable.status()));
+        },
+        answers);
+  });
+}
+
 std::shared_ptr<CacheSnapshot> ServedCache::MakeSnapshot() {
   auto reader = std::make_shared<SnapshotReader>(
       SnapshotReader::Source{.device = metadata_->device(),
