@@ -76,9 +76,12 @@ void SetArguments(grpc::ServerBuilder& builder) {
 App::App(const Config& config, const Log& log, DeviceOpener opener)
     : log_(log),
       readers_("reader", ReaderThreads(), kMaxWaitingReads),
-      engine_(ToEngineOptions(config), OpenerOr(std::move(opener), clock_), clock_, executors_, readers_),
+      opener_(OpenerOr(std::move(opener), clock_)),
+      engine_(ToEngineOptions(config), opener_, clock_, executors_, readers_),
+      checks_(engine_, opener_, executors_, readers_),
       cache_service_(engine_, readers_, log_),
       metadata_service_(engine_, readers_),
+      maintenance_service_(checks_),
       monitor_(engine_, health_, log_),
       collector_(engine_, readers_, rpc_metrics_) {}
 
@@ -136,6 +139,7 @@ absl::Status App::Serve(const Config& config) {
   }
   builder.RegisterService(&cache_service_);
   builder.RegisterService(&metadata_service_);
+  builder.RegisterService(&maintenance_service_);
   builder.RegisterService(&health_);
   std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
   interceptors.push_back(std::make_unique<RpcMetricsFactory>(rpc_metrics_, clock_));

@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "core/cache/engine.h"
 #include "core/device/device_request.h"
+#include "core/maintenance/check_runner.h"
 #include "grpcpp/server.h"
 #include "server/cache_service.h"
 #include "server/config.h"
@@ -18,6 +19,7 @@
 #include "server/health.h"
 #include "server/http.h"
 #include "server/log.h"
+#include "server/maintenance_service.h"
 #include "server/metadata_service.h"
 #include "server/metrics_collector.h"
 #include "server/rpc_metrics.h"
@@ -66,9 +68,12 @@ class App {
   SystemClock clock_;
   ThreadExecutorFactory executors_;
   ThreadPool readers_;
+  const DeviceOpener opener_;
   Engine engine_;
+  CheckRunner checks_;
   CacheServiceImpl cache_service_;
   MetadataServiceImpl metadata_service_;
+  MaintenanceServiceImpl maintenance_service_;
   HealthService health_;
   StateMonitor monitor_;
   RpcMetrics rpc_metrics_;

@@ -115,6 +115,17 @@ void AddCommits(const std::string& name, const CacheCounters& counters, MetricFa
   if (const double last = counters.last_commit_seconds; last > 0) {
     families.Gauge("dmcached_last_commit_timestamp_seconds", "When the last commit became durable.", label, last);
   }
+  for (const auto& [result, count] :
+       {std::pair("ok", &counters.checks_ended), std::pair("error", &counters.checks_failed)}) {
+    families.Counter("dmcached_operations_total", "Long operations that ended, by how: ok, whatever they found; error.",
+                     {label.front(), {"kind", "check"}, {"result", result}}, Number(*count));
+  }
+  if (counters.last_check_seconds.load() > 0) {
+    families.Gauge("dmcached_last_check_timestamp_seconds", "When the last check ended; absent until the first.", label,
+                   counters.last_check_seconds.load());
+    families.Gauge("dmcached_last_check_errors", "Findings above a note of the last check; absent until the first.",
+                   label, Number(counters.last_check_errors));
+  }
   families.Gauge("dmcached_snapshots", "Snapshots that are held.", label, Number(counters.snapshots));
   families.Counter("dmcached_snapshots_revoked_total", "Snapshots that were taken from their readers.", label,
                    Number(counters.snapshots_revoked));

@@ -1,0 +1,19 @@
+// MaintenanceService.Check as a stream.
+#ifndef DMCACHED_SERVER_CHECK_STREAM_H_
+#define DMCACHED_SERVER_CHECK_STREAM_H_
+
+#include "core/maintenance/check_runner.h"
+#include "dmcached/v1/maintenance_service.pb.h"
+#include "grpcpp/server_context.h"
+#include "grpcpp/support/server_callback.h"
+
+namespace dmcached {
+
+// A check never waits for its reader: findings are gathered (there are never many: the checker merges them), progress
+// is overwritten, and whatever is there goes out with the next message.  When the caller is gone the check ends.
+grpc::ServerWriteReactor<v1::CheckResponse>* StartCheck(grpc::CallbackServerContext* context,
+                                                        const v1::CheckRequest& request, CheckRunner& runner);
+
+}  // namespace dmcached
+
+#endif  // DMCACHED_SERVER_CHECK_STREAM_H_

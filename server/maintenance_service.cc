@@ -1,0 +1,12 @@
+#include "server/maintenance_service.h"
+
+#include "server/check_stream.h"
+
+namespace dmcached {
+
+grpc::ServerWriteReactor<v1::CheckResponse>* MaintenanceServiceImpl::Check(grpc::CallbackServerContext* context,
+                                                                           const v1::CheckRequest* request) {
+  return StartCheck(context, *request, checks_);
+}
+
+}  // namespace dmcached
