@@ -62,6 +62,7 @@ int Run(const std::vector<std::string>& arguments, std::istream& in, std::ostrea
   AddCommonOptions(app, session);
   AddServerCommands(app, session);
   AddCacheCommands(app, session);
+  AddCheckCommand(app, session);
   AddMappingCommands(app, session);
   AddDiscardCommands(app, session);
   AddHintCommands(app, session);

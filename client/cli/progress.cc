@@ -18,8 +18,11 @@ int Percent(double fraction) { return static_cast<int>(std::clamp(fraction, 0.0,
 Progress::Progress(std::ostream& err, Style style, std::string what, Now now)
     : err_(err), style_(style), what_(std::move(what)), now_(std::move(now)), next_line_(now_() + kBetweenLines) {}
 
-Progress::~Progress() {
+Progress::~Progress() { Clear(); }
+
+void Progress::Clear() {
   if (drawn_ > 0) err_ << '\r' << std::string(drawn_, ' ') << '\r' << std::flush;
+  drawn_ = 0;
 }
 
 void Progress::Update(uint64_t done, std::optional<double> fraction) {

@@ -26,6 +26,8 @@ class Progress {
 
   // `fraction` is between 0 and 1, or nothing where the end is not known.
   void Update(uint64_t done, std::optional<double> fraction);
+  // Takes the bar away until the next update.
+  void Clear();
 
  private:
   void DrawBar(uint64_t done, std::optional<double> fraction);

@@ -10,6 +10,7 @@
 #include "client/src/incarnations.h"
 #include "dmcached/client.h"
 #include "dmcached/v1/cache_service.grpc.pb.h"
+#include "dmcached/v1/maintenance_service.grpc.pb.h"
 #include "dmcached/v1/metadata_service.grpc.pb.h"
 
 namespace dmcached::client {
@@ -19,7 +20,8 @@ class Client::Impl {
   explicit Impl(ClientOptions options)
       : connection(std::move(options)),
         cache_stub(v1::CacheService::NewStub(connection.channel())),
-        metadata_stub(v1::MetadataService::NewStub(connection.channel())) {}
+        metadata_stub(v1::MetadataService::NewStub(connection.channel())),
+        maintenance_stub(v1::MaintenanceService::NewStub(connection.channel())) {}
 
   // The rules of an ordinary unary call.
   CallRules Rules(const CallOptions& options, Repeatable repeatable) const {
@@ -57,6 +59,7 @@ class Client::Impl {
   Incarnations incarnations;
   const std::unique_ptr<v1::CacheService::Stub> cache_stub;
   const std::unique_ptr<v1::MetadataService::Stub> metadata_stub;
+  const std::unique_ptr<v1::MaintenanceService::Stub> maintenance_stub;
 };
 
 }  // namespace dmcached::client

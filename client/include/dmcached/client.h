@@ -19,6 +19,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "dmcached/check_types.h"
 #include "dmcached/mutate_stream.h"
 #include "dmcached/options.h"
 #include "dmcached/ranges.h"
@@ -80,6 +81,10 @@ class Client {
                                   const CallOptions& options = {});
   Stream<Hint> ListHints(const std::string& cache, const ListHintsRequest& request = {},
                          const CallOptions& options = {});
+
+  // MaintenanceService.  Reads all metadata, tells `callbacks` on the way; waits for the end unless there is a timeout.
+  absl::StatusOr<CheckSummary> Check(const CheckRequest& request, const CheckCallbacks& callbacks = {},
+                                     const CallOptions& options = {});
 
   // grpc.health.v1: "" is the process, "dmcached.v1.CacheService" readiness, "cache/NAME" one cache.
   absl::StatusOr<Health> CheckHealth(const std::string& service, const CallOptions& options = {});
