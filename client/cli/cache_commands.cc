@@ -128,7 +128,7 @@ absl::Status Show(Session& session, const NameOptions& options) {
                  {"origin size",
                   cache->origin_size_sectors == 0 ? "unknown" : FormatBytes(cache->origin_size_sectors * kSectorBytes)},
                  {"dirty tracking", Word(cache->dirty_tracking)}});
-  if (cache->superblock.version == 0) {  // It could not be read yet.
+  if (cache->incarnation == 0) {  // It could not be read yet.
     PrintFields(session.out, fields);
     return absl::OkStatus();
   }

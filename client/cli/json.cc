@@ -38,7 +38,7 @@ void AddSuperblock(Json& json, const client::Superblock& superblock) {
 }
 
 // Of metadata that could not be opened yet nothing is known.
-bool WasRead(const client::Cache& cache) { return cache.superblock.version != 0; }
+bool WasRead(const client::Cache& cache) { return cache.incarnation != 0; }
 
 void AddContents(Json& json, const client::Cache& cache) {
   AddSuperblock(json, cache.superblock);

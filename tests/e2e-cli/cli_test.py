@@ -44,11 +44,11 @@ class Result:
 class Daemon:
     """The real one, stopped by its handle."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, *more):
         self.socket = f"unix:{folder}/s"
         self.log = open(folder / "daemon.log", "w")
         self.process = subprocess.Popen(
-            [ARGUMENTS.daemon, "--listen", self.socket], stdout=subprocess.PIPE, stderr=self.log, text=True
+            [ARGUMENTS.daemon, "--listen", self.socket, *map(str, more)], stdout=subprocess.PIPE, stderr=self.log, text=True
         )
         line = self.process.stdout.readline()  # It prints one line when it serves.
         if "/s" not in line:
@@ -297,6 +297,72 @@ class CliTest(unittest.TestCase):
         removed = self.done("mapping", "remove", "lines", "0-69999", "--json").json
         self.assertEqual(removed["removedCount"], 70000)
 
+    def test_what_loses_data_must_be_asked_for(self):
+        meta = self.create("lossy")
+        self.done("mapping", "insert", "lossy", "1:10:dirty", "2:20:dirty", "3:3000:dirty")
+        self.refused("MAPPING_DIRTY", "mapping", "remove", "lossy", "1:10")
+        removed = self.done("mapping", "remove", "lossy", "1:10", "--discard-dirty", "--json").json
+        self.assertEqual(removed["removedCount"], 1)
+        self.refused("MAPPING_DIRTY", "discard", "set", "lossy", "20-21")
+        self.done("discard", "set", "lossy", "20-21", "--discard-dirty")
+        self.assertEqual(self.done("discard", "list", "lossy", "--json").lines, [{"begin": 20, "end": 21}])
+        self.refused("DIRTY_BLOCKS", "cache", "delete", "lossy", "--wipe")
+        deleted = self.done("cache", "delete", "lossy", "--wipe", "--discard-dirty", "--json").json
+        self.assertEqual(deleted, {"name": "lossy", "state": "deleted"})
+        self.assertFalse(self.done("probe", meta, "--json").json["formatted"])
+        create = ["cache", "create", "again", "--metadata", meta, "--block-size", "64KiB", "--cache-blocks", 10]
+        self.refused("NOT_EMPTY", *create)
+        created = self.done(*create, "--force", "--json").json
+        self.assertEqual(created["mappedBlocks"], 0)
+        self.assertNotIn("originSizeSectors", created)  # Nobody said it.
+        self.done("cache", "close", "again")
+        self.check(meta)
+
+    def test_a_clean_commit_of_a_conservative_cache(self):
+        meta = self.create("conservative", "--dirty-tracking", "conservative")
+        self.done("mapping", "insert", "conservative", "1:10")
+        self.done("commit", "conservative", "--request-id", "r", "--durable")
+        self.assertFalse(self.show("conservative")["cleanShutdown"])
+        committed = self.done("commit", "conservative", "--clean-shutdown", "--json").json
+        self.assertGreaterEqual(committed["durableTransaction"], committed["transaction"])
+        self.assertTrue(self.show("conservative")["cleanShutdown"])
+        self.done("mapping", "dirty", "conservative", 1)
+        self.assertFalse(self.show("conservative")["cleanShutdown"])
+        self.done("cache", "close", "conservative")
+        self.check(meta)
+
+    def test_open_with_devices_and_without_trust(self):
+        meta = self.create("devices", origin="64MiB")
+        self.done("mapping", "insert", "devices", "1:10")
+        self.done("cache", "close", "devices")
+        small = self.file("devices.small", 99 * BLOCK)
+        fast = self.file("devices.fast", 100 * BLOCK)
+        origin = self.file("devices.origin", 1024 * BLOCK)
+        self.refused("GEOMETRY_MISMATCH", "cache", "open", "devices", "--metadata", meta, "--fast", small)
+        opened = self.done("cache", "open", "devices", "--metadata", meta, "--fast", fast, "--origin", origin,
+                           "--assume-unclean", "--json").json
+        self.assertEqual((opened["fastPath"], opened["originPath"]), (str(fast), str(origin)))
+        self.assertEqual((opened["fastSizeSectors"], opened["originSizeSectors"]), (100 * 128, 1024 * 128))
+        self.assertEqual((opened["adopted"], opened["dirtyBlocks"]), (True, 1))
+        self.refused("CACHE_EXISTS", "cache", "open", "devices", "--recover")  # It has not failed.
+        self.done("cache", "close", "devices")
+        self.check(meta)
+
+    def test_a_command_is_repeated_with_its_id_and_incarnation(self):
+        meta = self.create("repeats")
+        self.done("mapping", "insert", "repeats", "1:10")
+        self.assertIn("a plain cblock will not do",
+                      self.refused("INVALID_REQUEST", "mapping", "remove", "repeats", 1, "--request-id", "r",
+                                   code=2)["message"])
+        remove = ["mapping", "remove", "repeats", "1:10", "--request-id", "r", "--incarnation",
+                  self.show("repeats")["incarnation"], "--json"]
+        first = self.done(*remove).json
+        again = self.done(*remove).json
+        self.assertEqual((again["revision"], again["removedCount"]), (first["revision"], 1))
+        self.done("cache", "close", "repeats")
+        self.done("cache", "open", "repeats", "--metadata", meta)
+        self.refused("INCARNATION_CHANGED", *remove)
+
     def test_unclean_metadata_of_a_real_kernel_read_only(self):
         fixture = ARGUMENTS.fixtures / "v2-dirty-unclean-2nd"
         expected = json.loads((fixture / "fixture.json").read_text())
@@ -402,6 +468,42 @@ class CliTest(unittest.TestCase):
         self.assertIn("0 lines were applied", error["message"])
         self.refused("INVALID_REQUEST", "mapping", "insert", "badline", "-", stdin="")
         self.assertEqual(self.list("badline"), [])
+
+
+class FailedCacheTest(unittest.TestCase):
+    def test_a_configured_cache_that_failed_is_recovered_or_closed(self):
+        folder = pathlib.Path(tempfile.mkdtemp(prefix="dmc-"))
+        self.addCleanup(shutil.rmtree, folder)
+        config = folder / "config.json"
+        caches = [{"name": name, "metadata": str(folder / name)} for name in ("later", "never")]
+        config.write_text(json.dumps({"recover_interval_ms": 0, "caches": caches}))
+        daemon = Daemon(folder, "--config", config)
+        self.addCleanup(lambda: daemon.process.poll() is None and daemon.stop())
+
+        def cli(*arguments):
+            return run_cli(daemon.socket, *arguments)
+
+        shown = cli("cache", "show", "later", "--json").json
+        self.assertEqual(shown["state"], "failed")
+        for unknown in ("version", "cleanShutdown", "cacheBlocks", "incarnation", "originSizeSectors"):
+            self.assertNotIn(unknown, shown)
+        self.assertIn(str(folder / "later"), shown["lastError"])
+        self.assertEqual(cli("cache", "open", "later", "--recover", "--json").error["reason"], "DEVICE_NOT_FOUND")
+        with open(folder / "other", "wb") as file:
+            file.truncate(8 * MIB)
+        created = cli("cache", "create", "other", "--metadata", folder / "other", "--block-size", "64KiB",
+                      "--cache-blocks", 10, "--origin-size", "1GiB")
+        self.assertEqual(created.code, 0, created.err)
+        self.assertEqual(cli("cache", "close", "other").code, 0)
+        os.rename(folder / "other", folder / "later")
+        recovered = cli("cache", "open", "later", "--recover", "--json")
+        self.assertEqual((recovered.code, recovered.json["state"]), (0, "open"), recovered.err)
+
+        self.assertEqual(cli("cache", "close", "never", "--json").error["reason"], "CACHE_FAILED")
+        closed = cli("cache", "close", "never", "--discard-uncommitted", "--json")
+        self.assertEqual(closed.json, {"name": "never", "state": "closed"})
+        self.assertEqual(cli("cache", "show", "never", "--json").error["reason"], "CACHE_NOT_OPEN")
+        self.assertEqual(daemon.stop(), 0)
 
 
 class StopTest(unittest.TestCase):

@@ -67,6 +67,21 @@ TEST_F(ConditionsTest, ALateCopyFromBeforeARestartDoesNothing) {
   EXPECT_EQ(List(), Pairs{});
 }
 
+TEST_F(ConditionsTest, ALateCopyOfWhatWasAppliedBeforeARestartDoesNotHappenAgain) {
+  const v1::InsertMappingsRequest applied = InsertRequest({{1, 100}}, true);
+  v1::InsertMappingsResponse response;
+  ASSERT_THAT(Send(applied, &response), Succeeds());
+  ASSERT_THAT(Remove({{1, 100}}, /*discard_dirty=*/true), Succeeds());
+  Restart();
+  OpenStandard();
+  EXPECT_THAT(Send(applied, &response), FailsWith(Reason::kIncarnationChanged));
+  EXPECT_EQ(List(), Pairs{});
+  // The block went to somebody else meanwhile.
+  ASSERT_THAT(Insert({{1, 200}}, true), Succeeds());
+  EXPECT_THAT(Send(applied, &response), FailsWith(Reason::kIncarnationChanged));
+  EXPECT_EQ(List(true), (Pairs{{1, 200}}));
+}
+
 TEST_F(ConditionsTest, IdAndIncarnationAreMandatoryWhereTheContractSaysSo) {
   v1::InsertMappingsRequest request = InsertRequest({{1, 100}});
   v1::InsertMappingsResponse response;

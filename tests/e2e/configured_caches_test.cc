@@ -63,6 +63,38 @@ TEST_F(ConfiguredCachesTest, ReadOnlyAndTrackingAreTakenFromTheConfiguration) {
   EXPECT_EQ(Get().state(), v1::Cache::STATE_READ_ONLY);
 }
 
+TEST_F(ConfiguredCachesTest, FastAndOriginAreOpenedAndTheirSizesChecked) {
+  Start();
+  CreateStandard();
+  Stop();
+  const uint64_t block_bytes = uint64_t{kBlockSectors} * 512;
+  folder_.CreateFile("fast", kCacheBlocks * block_bytes);
+  folder_.CreateFile("origin", kOriginBlocks * block_bytes);
+  Configure(kCache, "metadata");
+  config_.caches[0].fast = folder_.File("fast");
+  config_.caches[0].origin = folder_.File("origin");
+  Start();
+  const v1::Cache cache = Get();
+  EXPECT_EQ(cache.state(), v1::Cache::STATE_OPEN);
+  EXPECT_EQ(cache.fast_path(), folder_.File("fast"));
+  EXPECT_EQ(cache.origin_path(), folder_.File("origin"));
+  EXPECT_EQ(cache.fast_size_sectors(), uint64_t{kCacheBlocks} * kBlockSectors);
+  EXPECT_EQ(cache.origin_size_sectors(), kOriginBlocks * kBlockSectors);
+  // They are held.
+  NewMetadata("other");
+  v1::CreateCacheRequest other = CreateRequest("other", "other");
+  other.set_fast_path(folder_.File("fast"));
+  Context context;
+  v1::CreateCacheResponse response;
+  EXPECT_THAT(caches().CreateCache(&context, other, &response), FailsWith(Reason::kDeviceInUse));
+  Stop();
+  folder_.CreateFile("small", (kCacheBlocks - 1) * block_bytes);
+  config_.caches[0].fast = folder_.File("small");
+  Start();
+  EXPECT_EQ(Get().state(), v1::Cache::STATE_FAILED);
+  EXPECT_THAT(Get().last_error(), testing::HasSubstr("the fast device has"));
+}
+
 TEST_F(ConfiguredCachesTest, ConfiguredCachesAreOpenedAgainAfterARestart) {
   Start();
   CreateStandard();

@@ -1,8 +1,10 @@
 // Devices that fail under an open cache: the failed state, what waiters are told, recovery.
+#include <chrono>
 #include <limits>
 #include <memory>
 
 #include "tests/e2e/daemon.h"
+#include "tests/e2e/scrape.h"
 #include "tests/e2e/switched_device.h"
 #include "tests/support/matchers.h"
 
@@ -14,6 +16,7 @@ class FaultsTest : public DaemonTest {
   FaultsTest() {
     config_.commit_interval_ms = 3600000;
     config_.recover_interval_ms = 0;
+    config_.metrics = "127.0.0.1:0";
     opener_ = OpenSwitched(faults_);
     Start();
     CreateStandard();
@@ -147,6 +150,60 @@ TEST_F(FaultsTest, DamageMetInARunningCacheStopsMutationsAndIsRemembered) {
   open.set_read_only(true);
   EXPECT_EQ(Open(open).state(), v1::Cache::STATE_READ_ONLY);
   EXPECT_EQ(List(true), (Pairs{{1, 10}, {2, 30}, {kFar, 20}}));
+}
+
+TEST_F(FaultsTest, ReadsThatFailAreIoErrorsAndNothingHappens) {
+  constexpr uint32_t kFar = 1500;  // In another array block than the others.
+  ASSERT_THAT(Insert({{1, 10}, {kFar, 20}}, /*dirty=*/true), Succeeds());
+  Restart();
+  OpenStandard();
+  faults_->fail_reads = true;
+  EXPECT_THAT(Remove({{kFar, 20}}, /*discard_dirty=*/true), FailsWith(Reason::kIoError));
+  v1::LookupMappingsRequest lookup;
+  lookup.set_cache(kCache);
+  lookup.add_cblocks(kFar);
+  {
+    Context context;
+    v1::LookupMappingsResponse response;
+    EXPECT_THAT(metadata().LookupMappings(&context, lookup, &response), FailsWith(Reason::kIoError));
+  }
+  v1::ProbeCacheRequest probe;
+  probe.set_metadata_path(folder_.File("metadata"));
+  {
+    Context context;
+    v1::ProbeCacheResponse response;
+    EXPECT_THAT(caches().ProbeCache(&context, probe, &response), FailsWith(Reason::kIoError));
+  }
+  EXPECT_EQ(Get().state(), v1::Cache::STATE_OPEN) << "a read that failed says nothing about what is in memory";
+  faults_->fail_reads = false;
+  EXPECT_EQ(List(true), (Pairs{{1, 10}, {kFar, 20}}));
+  ASSERT_THAT(Close(), Succeeds());
+  faults_->fail_reads = true;
+  v1::OpenCacheRequest open;
+  open.set_name(kCache);
+  open.set_metadata_path(folder_.File("metadata"));
+  Context context;
+  v1::OpenCacheResponse response;
+  EXPECT_THAT(caches().OpenCache(&context, open, &response), FailsWith(Reason::kIoError));
+}
+
+TEST_F(FaultsTest, DamageThatAListMeetsIsCountedAndStopsMutations) {
+  ASSERT_THAT(Insert({{1, 10}}, /*dirty=*/true), Succeeds());
+  faults_->damage_reads = true;
+  v1::ListMappingsRequest request;
+  request.set_cache(kCache);
+  {
+    Context context;
+    const auto reader = metadata().ListMappings(&context, request);
+    v1::ListMappingsResponse page;
+    while (reader->Read(&page)) {
+    }
+    EXPECT_THAT(reader->Finish(), FailsWith(Reason::kMetadataCorrupt));
+  }
+  faults_->damage_reads = false;
+  const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while (Get().state() != v1::Cache::STATE_NEEDS_CHECK) ASSERT_LT(std::chrono::steady_clock::now(), give_up);
+  EXPECT_EQ(Scrape(app().metrics_address()).At("dmcached_checksum_errors_total{cache=\"c1\",structure=\"array\"}"), 1);
 }
 
 TEST_F(FaultsTest, AShutdownThatLosesChangesSaysSo) {

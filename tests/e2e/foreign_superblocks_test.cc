@@ -56,6 +56,28 @@ TEST_F(ForeignSuperblocksTest, AnUnknownVersionIsNotOpened) {
   EXPECT_THAT(Open(true), FailsWith(Reason::kUnsupportedVersion));
 }
 
+TEST_F(ForeignSuperblocksTest, APolicyNameThatIsNoTextHidesNothingElse) {
+  const std::string name = "sm\xffq\n";
+  Rewrite([&](Superblock& superblock) { superblock.policy_name = name; });
+  ASSERT_THAT(Open(/*read_only=*/false), Succeeds());
+  EXPECT_EQ(Get().superblock().policy_name(), "sm\\xffq\\x0a");
+  {
+    Context context;
+    v1::ListCachesResponse response;
+    ASSERT_THAT(caches().ListCaches(&context, {}, &response), Succeeds());
+    EXPECT_EQ(response.caches_size(), 1);
+  }
+  {
+    v1::ProbeCacheRequest request;
+    request.set_metadata_path(folder_.File("metadata"));
+    Context context;
+    v1::ProbeCacheResponse response;
+    ASSERT_THAT(caches().ProbeCache(&context, request, &response), Succeeds());
+  }
+  ASSERT_THAT(Close(), Succeeds());
+  Rewrite([&](Superblock& superblock) { EXPECT_EQ(superblock.policy_name, name) << "on disk it is as it was"; });
+}
+
 TEST_F(ForeignSuperblocksTest, UnknownFeaturesAreRespected) {
   Rewrite([](Superblock& superblock) { superblock.compat_ro_flags = 1; });
   EXPECT_THAT(Open(false), FailsWith(Reason::kUnsupportedFeature));

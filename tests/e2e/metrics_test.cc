@@ -1,10 +1,10 @@
 // /metrics: what a scrape says after known work.
-#include <map>
-#include <sstream>
+#include <chrono>
+#include <filesystem>
 
 #include "server/version.h"
 #include "tests/e2e/daemon.h"
-#include "tests/e2e/http_get.h"
+#include "tests/e2e/scrape.h"
 
 namespace dmcached {
 namespace {
@@ -16,19 +16,7 @@ class MetricsTest : public DaemonTest {
     config_.commit_interval_ms = 3600000;
     Start();
   }
-  // Series, as they are written, to values.
-  std::map<std::string, double> Scrape() {
-    const HttpAnswer answer = HttpGet(app().metrics_address(), "/metrics");
-    EXPECT_EQ(answer.status, 200);
-    std::map<std::string, double> series;
-    std::istringstream lines(answer.body);
-    for (std::string line; std::getline(lines, line);) {
-      if (line.empty() || line[0] == '#') continue;
-      const size_t space = line.rfind(' ');
-      EXPECT_TRUE(series.emplace(line.substr(0, space), std::stod(line.substr(space + 1))).second) << line;
-    }
-    return series;
-  }
+  Series Scrape() { return dmcached::Scrape(app().metrics_address()); }
 };
 
 TEST_F(MetricsTest, ACacheIsDescribedAndItsWorkCounted) {
@@ -42,12 +30,8 @@ TEST_F(MetricsTest, ACacheIsDescribedAndItsWorkCounted) {
   ASSERT_THAT(Insert({{4, 40}}), Succeeds());
   EXPECT_THAT(Insert({{4, 50}}), FailsWith(Reason::kCblockInUse));
 
-  const std::map<std::string, double> series = Scrape();
-  const auto value = [&](const std::string& name) {
-    const auto found = series.find(name);
-    EXPECT_NE(found, series.end()) << name;
-    return found == series.end() ? -1 : found->second;
-  };
+  const Series series = Scrape();
+  const auto value = [&](const std::string& name) { return series.At(name); };
   EXPECT_EQ(value("dmcached_cache_info{cache=\"c1\",policy=\"smq\",metadata_version=\"2\",dirty_tracking=\"exact\"}"),
             1);
   EXPECT_EQ(value("dmcached_cache_state{cache=\"c1\",state=\"open\"}"), 1);
@@ -78,6 +62,90 @@ TEST_F(MetricsTest, ACacheIsDescribedAndItsWorkCounted) {
   EXPECT_EQ(value("dmcached_device_errors_total{cache=\"c1\",device=\"metadata\",op=\"write\"}"), 0);
 }
 
+TEST_F(MetricsTest, StatisticsDiscardsAndTransactionsAreThoseOfTheMetadata) {
+  CreateStandard();
+  const v1::Cache cache = Get();
+  v1::SetStatsRequest stats;
+  stats.set_cache(kCache);
+  stats.mutable_stats()->set_read_hits(11);
+  stats.mutable_stats()->set_read_misses(12);
+  stats.mutable_stats()->set_write_hits(13);
+  stats.mutable_stats()->set_write_misses(14);
+  Context stats_context;
+  v1::SetStatsResponse stats_set;
+  ASSERT_THAT(metadata().SetStats(&stats_context, stats, &stats_set), Succeeds());
+  v1::SetDiscardsRequest discards;
+  discards.set_cache(kCache);
+  discards.add_ranges()->set_end(3);
+  *discards.mutable_options() = Options();
+  Context discards_context;
+  v1::SetDiscardsResponse discards_set;
+  ASSERT_THAT(metadata().SetDiscards(&discards_context, discards, &discards_set), Succeeds());
+
+  const Series series = Scrape();
+  EXPECT_EQ(series.At("dmcached_hits_total{cache=\"c1\",op=\"read\"}"), 11);
+  EXPECT_EQ(series.At("dmcached_misses_total{cache=\"c1\",op=\"read\"}"), 12);
+  EXPECT_EQ(series.At("dmcached_hits_total{cache=\"c1\",op=\"write\"}"), 13);
+  EXPECT_EQ(series.At("dmcached_misses_total{cache=\"c1\",op=\"write\"}"), 14);
+  EXPECT_EQ(series.Of("dmcached_discarded_bytes"),
+            3.0 * 512 * static_cast<double>(cache.superblock().discard_block_size_sectors()));
+  EXPECT_EQ(series.Of("dmcached_transaction"), static_cast<double>(cache.transaction()));
+  EXPECT_EQ(series.Of("dmcached_unclean_opens_total"), 0);
+  EXPECT_GT(series.Of("dmcached_cache_opened_timestamp_seconds"), 1.5e9);
+  for (const char* structure : {"superblock", "index", "array", "bitmap", "space_map_index"}) {
+    EXPECT_EQ(series.At(std::string("dmcached_checksum_errors_total{cache=\"c1\",structure=\"") + structure + "\"}"),
+              0);
+  }
+}
+
+TEST_F(MetricsTest, BlocksInMemoryWrittenAndHeldAreCounted) {
+  CreateStandard();
+  const double size = Scrape().Of("dmcached_commit_written_blocks_sum");
+  ASSERT_THAT(Insert({{1, 10}}, /*dirty=*/true), Succeeds());
+  const Series first = Scrape();
+  EXPECT_GT(first.Of("dmcached_commit_written_blocks_sum"), size);
+  EXPECT_EQ(first.Of("dmcached_commit_written_blocks_count"), first.Of("dmcached_commit_duration_seconds_count"));
+  EXPECT_GE(first.Of("dmcached_block_cache_bytes"), 4096);
+  EXPECT_EQ(static_cast<int>(first.Of("dmcached_block_cache_bytes")) % 4096, 0);
+  ASSERT_THAT(ClearDirty({{1, 10}}), Succeeds());
+  const Series second = Scrape();
+  // The dirty bit's block was resident; its old place is held until the change is durable.
+  EXPECT_GT(second.Of("dmcached_block_cache_hits_total"), first.Of("dmcached_block_cache_hits_total"));
+  EXPECT_EQ(second.Of("dmcached_block_cache_misses_total"), first.Of("dmcached_block_cache_misses_total"));
+  EXPECT_GE(second.Of("dmcached_metadata_held_bytes"), 4096);
+  Restart();
+  OpenStandard();
+  EXPECT_EQ(Scrape().Of("dmcached_block_cache_misses_total"), 0);
+  ASSERT_THAT(Insert({{2, 20}}, /*dirty=*/true), Succeeds());
+  EXPECT_GT(Scrape().Of("dmcached_block_cache_misses_total"), 0);
+}
+
+TEST_F(MetricsTest, SnapshotsAreCountedWhileTheyAreHeldAndWhenTheyAreTaken) {
+  CreateStandard();
+  ASSERT_THAT(Insert({{1, 10}}), Succeeds());
+  EXPECT_EQ(Scrape().Of("dmcached_snapshots"), 0);
+  List();
+  const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while (Scrape().Of("dmcached_snapshots") != 0) ASSERT_LT(std::chrono::steady_clock::now(), give_up);
+  EXPECT_EQ(Scrape().Of("dmcached_snapshots_revoked_total"), 0);
+}
+
+TEST_F(MetricsTest, AnUncleanOpenIsCountedAlsoReadOnly) {
+  v1::CreateCacheRequest request = CreateRequest();
+  NewMetadata();
+  request.set_dirty_tracking(v1::DIRTY_TRACKING_CONSERVATIVE);
+  Create(request);
+  ASSERT_THAT(Insert({{1, 10}}, /*dirty=*/true), Succeeds());
+  // As a crash would leave it.
+  std::filesystem::copy_file(folder_.File("metadata"), folder_.File("crashed"));
+  v1::OpenCacheRequest open;
+  open.set_name("crashed");
+  open.set_metadata_path(folder_.File("crashed"));
+  open.set_read_only(true);
+  EXPECT_TRUE(Open(open).must_assume_all_dirty());
+  EXPECT_EQ(Scrape().At("dmcached_unclean_opens_total{cache=\"crashed\"}"), 1);
+}
+
 TEST_F(MetricsTest, TheSeriesOfAClosedCacheDisappear) {
   CreateStandard();
   ASSERT_THAT(Close(), Succeeds());
@@ -98,7 +166,7 @@ TEST_F(MetricsTest, RpcsAreCountedAsGoGrpcPrometheusDoes) {
       "grpc_type=\"server_stream\",grpc_service=\"dmcached.v1.MetadataService\",grpc_method=\"ListMappings\"";
   // An rpc is counted when it is gone, which may be just after its answer.
   const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(30);
-  std::map<std::string, double> series = Scrape();
+  Series series = Scrape();
   while (series["grpc_server_handling_seconds_count{" + list + "}"] < 1 ||
          series["grpc_server_handling_seconds_count{" + get + "}"] < 4) {
     ASSERT_LT(std::chrono::steady_clock::now(), give_up);
@@ -113,7 +181,7 @@ TEST_F(MetricsTest, RpcsAreCountedAsGoGrpcPrometheusDoes) {
 }
 
 TEST_F(MetricsTest, TheProcessDescribesItself) {
-  const std::map<std::string, double> series = Scrape();
+  const Series series = Scrape();
   EXPECT_EQ(
       series.at(std::string("dmcached_build_info{version=\"") + Version() + "\",revision=\"" + Revision() + "\"}"), 1);
   EXPECT_EQ(series.count("dmcached_executor_queue_depth"), 1u);

@@ -22,6 +22,7 @@ class SwitchedDevice : public BlockDevice {
 
  protected:
   absl::Status DoReadV(uint64_t offset_bytes, ReadBuffers buffers) override {
+    if (switch_->fail_reads) return MakeError(Reason::kIoError, "read failed by the test");
     DMCACHED_RETURN_IF_ERROR(file_->ReadV(offset_bytes, buffers));
     if (switch_->damage_reads) Damage(buffers);
     return absl::OkStatus();
