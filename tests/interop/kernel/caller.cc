@@ -228,8 +228,10 @@ void Caller::DiscardAtRandom(client::Client& client, Random& random) {
   std::vector<DblockRange> set;
   std::vector<DblockRange> cleared;
   const uint64_t dblocks = model_.running().discards.size();
-  for (int i = 0; i < 12; ++i) {
-    const uint64_t begin = random.Below(dblocks);
+  const uint64_t oblocks_per_dblock = model_.running().discard_block_size / model_.running().data_block_size;
+  for (int i = 0; i < 16; ++i) {
+    // Mostly where mappings are.
+    const uint64_t begin = random.Below(random.OneIn(4) ? dblocks : kMappedOblocks / oblocks_per_dblock);
     const DblockRange range = {Dblock(begin), Dblock(std::min(dblocks, begin + random.Below(40)))};
     (random.OneIn(3) ? cleared : set).push_back(range);
   }

@@ -1,6 +1,5 @@
 #include "tests/interop/kernel/handovers.h"
 
-#include <algorithm>
 #include <atomic>
 #include <deque>
 #include <span>
@@ -155,6 +154,17 @@ void Handovers::CompareClosed() {
   }
 }
 
+void Handovers::Count(const CacheContents& before, KernelWork work) {
+  const uint64_t oblocks_per_dblock = before.discard_block_size / before.data_block_size;
+  for (const auto& [cblock, to] : before.mappings) {
+    ++figures_.mapped_blocks;
+    if (!to.dirty) continue;
+    ++figures_.dirty_blocks;
+    if (work != KernelWork::kClean) continue;
+    ++(before.discards.at(to.oblock / oblocks_per_dblock) ? figures_.not_written_back : figures_.written_back);
+  }
+}
+
 absl::Status Handovers::KernelHasIt() {
   Guest guest(system_folder_, folder_.path());
   for (const DataDisk* disk : {&disks_.fast, &disks_.origin, &disks_.view, &disks_.writes}) {
@@ -166,9 +176,7 @@ absl::Status Handovers::KernelHasIt() {
   for (uint32_t k = 0; k < kCaches; ++k) {
     guest.AddDisk(absl::StrCat("meta", k), callers_[k].metadata_path());
     const CacheContents before = AsTheKernelSees(callers_[k].expected());
-    figures_.mapped_blocks += before.mappings.size();
-    figures_.dirty_blocks += static_cast<uint64_t>(std::count_if(
-        before.mappings.begin(), before.mappings.end(), [](const auto& mapping) { return mapping.second.dirty; }));
+    Count(before, WorkOf(k));
     tasks.emplace_back(KernelTaskParams{.work = WorkOf(k),
                                         .cache = static_cast<uint8_t>(k),
                                         .round = round_,
@@ -189,14 +197,19 @@ absl::Status Handovers::KernelHasIt() {
   findings_.Expect(!absl::StrContains(report->kernel_log, "device-mapper"), report->kernel_log);
   findings_.Expect(report->power_cut, "the power was not cut");
   media_.clear();
+  absl::Status status;
   for (uint32_t k = 0; k < kCaches; ++k) {
     SetContext(k, "after the kernel");
     const WalkedImage image = Walk(callers_[k].metadata_path());
     for (const std::string& problem : image.problems) findings_.Compare(problem);
-    tasks[k].Compare(image.contents, report->lines);
+    if (image.problems.empty()) {
+      tasks[k].Compare(image.contents, report->lines);
+    } else {
+      status = absl::DataLossError("no handover goes on from damaged metadata");
+    }
     media_.push_back(image.contents);
   }
-  return absl::OkStatus();
+  return status;
 }
 
 }  // namespace dmcached

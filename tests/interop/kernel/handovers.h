@@ -31,6 +31,8 @@ struct HandoverFigures {
   uint64_t adoptions = 0;
   uint64_t mapped_blocks = 0;  // That the kernel found, over all activations.
   uint64_t dirty_blocks = 0;
+  uint64_t written_back = 0;      // By the cleaner policy.
+  uint64_t not_written_back = 0;  // Because they were discarded.
 };
 
 class Handovers {  // Not thread-safe.
@@ -58,6 +60,7 @@ class Handovers {  // Not thread-safe.
   // Kills the daemon while callers wait for their marks to be durable.
   void CrashUnderLoad(Daemon& daemon);
   void CompareClosed();
+  void Count(const CacheContents& before, KernelWork work);
   absl::Status KernelHasIt();
 
   const std::string system_folder_;

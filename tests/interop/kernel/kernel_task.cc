@@ -225,8 +225,9 @@ void KernelTask::CompareHints(const CacheContents& after) {
   const CacheContents& before = params_.before;
   const bool valid = before.clean_shutdown && before.hints.has_value() && before.policy_name == "smq" &&
                      before.policy_version[0] == kSmqVersion[0] && before.policy_hint_size == 4;
-  findings_.Expect(after.hints.has_value(), "the kernel has left no hints");
-  if (!before.hints.has_value() || !after.hints.has_value() || before.mappings.size() < 50) return;
+  const bool has_hints = after.hints.has_value() && after.hints->size() >= before.cache_blocks;
+  findings_.Expect(has_hints, "the kernel has left no hints");
+  if (!before.hints.has_value() || !has_hints || before.mappings.size() < 50) return;
   std::vector<double> given;
   std::vector<double> left;
   for (const auto& [cblock, to] : before.mappings) {
@@ -286,7 +287,10 @@ void KernelTask::CompareDevices(const CacheContents& after) {
 // What a reader who follows the metadata finds.
 void KernelTask::CompareLogicalContents(const CacheContents& after) {
   std::vector<std::optional<uint32_t>> cblock_of(kOriginBlocks);
-  for (const auto& [cblock, to] : after.mappings) cblock_of.at(to.oblock) = cblock;
+  for (const auto& [cblock, to] : after.mappings) {
+    // Others are reported as a difference of the metadata.
+    if (to.oblock < kOriginBlocks) cblock_of[to.oblock] = cblock;
+  }
   const std::vector<Allowed> allowed = AllowedContents();
   for (uint32_t o = 0; o < kOriginBlocks; ++o) {
     const std::optional<Stamp> found = cblock_of[o].has_value() ? disks_.fast.Read(params_.cache, *cblock_of[o])

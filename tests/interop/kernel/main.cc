@@ -46,6 +46,8 @@ int Run(const std::string& system_folder, int count) {
   row("activations of a cache by the kernel", figures.activations);
   row("mapped blocks that the kernel took over", figures.mapped_blocks);
   row("dirty ones among them", figures.dirty_blocks);
+  row("blocks that the cleaner wrote back", figures.written_back);
+  row("dirty blocks it left out, being discarded", figures.not_written_back);
   row("power cuts of the guest", figures.power_cuts);
   row("unclean caches adopted by dmcached", figures.adoptions);
   row("kill -9 of dmcached", figures.daemon_kills);
