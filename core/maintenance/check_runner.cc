@@ -15,16 +15,20 @@ class SnapshotSource : public CheckSource {
 
   uint64_t blocks() const override { return snapshot_.device_blocks(); }
   absl::Status Read(MetadataBlock first, std::span<std::byte> buffer) override {
-    return snapshot_.ReadRaw(first, buffer);
+    absl::Status read = snapshot_.ReadRaw(first, buffer);
+    if (!read.ok()) read_failed_ = true;
+    return read;
   }
   absl::Status Interrupted() const override {
     if (observer_.cancelled()) return absl::CancelledError("the check was cancelled");
     return snapshot_.CheckUsable();
   }
+  bool read_failed() const { return read_failed_; }
 
  private:
   CacheSnapshot& snapshot_;
   const CheckObserver& observer_;
+  std::atomic<bool> read_failed_{false};
 };
 
 // Hands everything on, and keeps the first fatal finding.
@@ -133,7 +137,8 @@ void CheckRunner::RunOnSnapshot(const std::shared_ptr<Job>& job) {
   if (summary.ok()) {
     result.outcome.summary = *summary;
     verdict.errors = summary->count(Severity::kRepairable) + summary->count(Severity::kFatal);
-    verdict.damage = sink.damage();
+    // A device that fails to read is no damage, and the flag is for damage only.
+    if (!source.read_failed()) verdict.damage = sink.damage();
     verdict.clear_needs_check = job->request.clear_needs_check;
   }
   job->snapshot.reset();

@@ -125,6 +125,14 @@ TEST_F(CheckRunnerTest, ItChecksWhatIsOnTheDeviceNotWhatIsInMemory) {
   EXPECT_TRUE((OnMedium().flags.load() & kFlagNeedsCheck) != 0);
 }
 
+TEST_F(CheckRunnerTest, FailedReadIsFatalButNoDamage) {
+  device().SetFaults({.fail_read_blocks = {OnMedium().mapping_root.load()}});
+  const absl::StatusOr<CheckResult> result = CheckCache();
+  ASSERT_THAT(result, IsOk());
+  EXPECT_EQ(result->outcome.summary.count(Severity::kFatal), 1u);
+  EXPECT_EQ(Info().state, CacheState::kOpen);
+}
+
 TEST_F(CheckRunnerTest, DamagedSuperblockUnderAnOpenCacheIsFound) {
   FlipBlock(0);
   ASSERT_THAT(CheckCache(), IsOk());
