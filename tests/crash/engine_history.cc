@@ -50,7 +50,8 @@ EngineHistory::EngineHistory(uint64_t seed)
       executors_(random_.Next()),
       device_(std::vector<std::byte>(ChooseDeviceBytes(random_))),
       model_(params_),
-      with_faults_(random_.OneIn(3)),
+      with_faults_(random_.OneIn(2)),
+      resizes_often_(random_.OneIn(3)),
       tracking_(params_.dirty_tracking) {
   limits_.max_cache_blocks = 1200;
   limits_.max_origin_blocks = kOriginBlocks;
@@ -84,8 +85,11 @@ RecordedHistory EngineHistory::Run(int steps) {
 }
 
 void EngineHistory::Step() {
-  if (engine_->Get("c")->state == CacheState::kFailed) return Recover();
-  const uint64_t kind = random_.Below(100);
+  if (const CacheInfo info = *engine_->Get("c"); info.state == CacheState::kFailed) {
+    return fault_injected_ ? Recover() : Fail("the cache failed: " + info.last_error);
+  }
+  if (random_.OneIn(30)) InjectFault();
+  const uint64_t kind = random_.Below(98);
   if (kind < 58) return SendOne();
   if (kind < 78) return RunSome(20);
   if (kind < 84) return Commit();
@@ -97,8 +101,7 @@ void EngineHistory::Step() {
   if (kind < 94) return LookUp();
   if (kind < 96) return Kill(/*cut_power=*/false);
   if (kind < 97) return Kill(/*cut_power=*/true);
-  if (kind < 98) return CloseAndReopen();
-  InjectFault();
+  CloseAndReopen();
 }
 
 // --- The device's side ---
@@ -133,10 +136,20 @@ void EngineHistory::RunSome(uint64_t most) {
   for (uint64_t i = random_.Below(most + 1); i > 0; --i) executors_.RunOne();
 }
 
+std::unique_ptr<RandomMutation> EngineHistory::PickMutation() {
+  auto mutation = std::make_unique<RandomMutation>(model_, limits_, random_);
+  // Blocks that are written in bulk, beside the commit in flight.
+  if (!resizes_often_ || !random_.OneIn(4)) return mutation;
+  for (int i = 0; i < 60 && !std::holds_alternative<Resize>(mutation->mutation()); ++i) {
+    mutation = std::make_unique<RandomMutation>(model_, limits_, random_);
+  }
+  return mutation;
+}
+
 void EngineHistory::SendOne() {
   auto request = std::make_shared<Request>();
   request->number = ++requests_;
-  request->mutation = std::make_unique<RandomMutation>(model_, limits_, random_);
+  request->mutation = PickMutation();
   const Mutation& mutation = request->mutation->mutation();
   const bool resize = std::holds_alternative<Resize>(mutation);
   // After a failure the repeat that would tell what was applied gets no answer.
@@ -217,6 +230,7 @@ void EngineHistory::TakeSnapshot() {
 void EngineHistory::InjectFault() {
   // In CONSERVATIVE an answer may wait for a commit although it is wanted when applied: see SendOne.
   if (!with_faults_ || tracking_ != DirtyTracking::kExact) return;
+  fault_injected_ = true;
   switch (random_.Below(3)) {
     case 0:
       return device_.FailWrite(random_.Below(4));
@@ -231,7 +245,7 @@ void EngineHistory::InjectFault() {
 
 void EngineHistory::Learn(const std::shared_ptr<Request>& request, const MutationResult& result) {
   if (std::exchange(request->learned, true) || result.incarnation != incarnation_) return;
-  results_[result.revision] = {request, result.transaction};
+  results_[result.revision] = {request, result.transaction, result.durable_transaction};
   for (auto next = results_.begin(); next != results_.end() && next->first == model_revision_ + 1;
        next = results_.erase(next)) {
     ++model_revision_;
@@ -239,8 +253,8 @@ void EngineHistory::Learn(const std::shared_ptr<Request>& request, const Mutatio
     while (model_transaction_ < next->second.transaction) AdvanceModel();
     const Mutation& mutation = next->second.request->mutation->mutation();
     std::set<Reason> faults = model_.Faults(mutation);
-    if (faults == std::set<Reason>{Reason::kCblockInUse}) {
-      model_.Finish();  // The commit before had ended already.
+    if (faults == std::set<Reason>{Reason::kCblockInUse} && next->second.durable + 1 >= model_transaction_) {
+      model_.Finish();  // The commit before may have ended already.
       faults = model_.Faults(mutation);
     }
     if (!faults.empty()) {
@@ -269,12 +283,33 @@ void EngineHistory::EndIncarnation() {
     ++history_.numbers.commits;
   }
   points_.unfilled().clear();
+  CheckSnapshots();
+  snapshots_.clear();
   states_.clear();
   marks_.ForgetOutstanding();
   open_ = false;
   for (const CacheMetrics& metrics : engine_->Metrics()) {
     const auto& commits = metrics.counters->commits;
     history_.numbers.pressure_commits += commits[static_cast<size_t>(CommitTrigger::kPressure)].load();
+  }
+}
+
+void EngineHistory::CheckSnapshots() {
+  for (const auto& snapshot : snapshots_) {
+    const auto state = states_.find(snapshot->transaction());
+    if (snapshot->incarnation() != incarnation_ || state == states_.end()) continue;
+    const auto page = snapshot->ReadMappings({}, Cblock(0), limits_.max_cache_blocks + 1);
+    if (!page.ok()) {
+      // Asked for after a failure or when space was short.
+      if (HasReason(page.status(), Reason::kSnapshotRevoked)) continue;
+      return Fail(absl::StrCat("a snapshot cannot be read: ", page.status().ToString()));
+    }
+    std::map<uint32_t, MappedTo> mappings;
+    for (size_t i = 0; i < page->cblocks.size(); ++i) {
+      mappings[page->cblocks[i]] = {.oblock = page->oblocks[i], .dirty = page->dirty[i] != 0};
+    }
+    if (mappings != state->second.mappings) return Fail("a snapshot is not the state that it was taken of");
+    ++history_.numbers.snapshots_read;
   }
 }
 
@@ -398,6 +433,7 @@ std::optional<Sectors> EngineHistory::ChooseOrigin(const CacheContents& medium) 
 void EngineHistory::Reopen(bool recover, bool mid_open) {
   CacheContents medium;
   if (failed() || !CheckView(medium)) return;
+  fault_injected_ = false;
   OpenOptions open;
   open.name = "c";
   open.metadata_path = "/meta";
@@ -455,6 +491,7 @@ void EngineHistory::CallOpen(OpenOptions options, bool mid_open, const PointSet&
   model_transaction_ = opened_at_ + 1;
   model_revision_ = 0;
   results_.clear();
+  states_[opened_at_] = model_.durable();
   points_.BeginIncarnation(opened_at_, *during.rbegin());
 }
 
@@ -469,6 +506,7 @@ HistoryNumbers& HistoryNumbers::operator+=(const HistoryNumbers& other) {
   power_cuts += other.power_cuts;
   failed_operations += other.failed_operations;
   snapshots += other.snapshots;
+  snapshots_read += other.snapshots_read;
   pressure_commits += other.pressure_commits;
   clean_closes += other.clean_closes;
   return *this;
@@ -478,7 +516,8 @@ std::string HistoryNumbers::ToText() const {
   return absl::StrCat(requests, " requests, ", applied, " applied, ", acknowledged_durable, " acknowledged durable, ",
                       commits, " commits (", pressure_commits, " for memory or space), ", opens, " opens (", adoptions,
                       " adopted), ", clean_closes, " clean closes, ", kills, " kills, ", power_cuts, " power cuts, ",
-                      failed_operations, " failed writes or flushes, ", snapshots, " snapshots");
+                      failed_operations, " failed writes or flushes, ", snapshots, " snapshots (", snapshots_read,
+                      " read at the end)");
 }
 
 }  // namespace dmcached

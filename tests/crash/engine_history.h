@@ -47,6 +47,7 @@ class EngineHistory {
   struct Result {
     std::shared_ptr<Request> request;
     uint64_t transaction = 0;
+    uint64_t durable = 0;  // When it was answered.
   };
   using MutationAnswer = absl::StatusOr<MutationResult>;
 
@@ -59,6 +60,7 @@ class EngineHistory {
   void Weave();
 
   // --- Callers ---
+  std::unique_ptr<RandomMutation> PickMutation();
   void SendOne();
   void Apply(const std::shared_ptr<Request>& request, bool when_applied);
   void Heard(const std::shared_ptr<Request>& request, bool when_applied, const MutationAnswer& answer);
@@ -74,6 +76,7 @@ class EngineHistory {
   void AdvanceModel();
   // All of this incarnation that was applied is known: contents of its points.
   void EndIncarnation();
+  void CheckSnapshots();
 
   // --- Lives and deaths ---
   bool Create();
@@ -99,6 +102,8 @@ class EngineHistory {
   std::vector<std::shared_ptr<CacheSnapshot>> snapshots_;
   CacheModel model_;
   bool with_faults_;
+  bool resizes_often_;
+  bool fault_injected_ = false;  // Since it was opened.
   bool weaving_ = false;
 
   RecordedHistory history_;

@@ -7,6 +7,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/cache/cache_metadata.h"
+#include "core/maintenance/checker.h"
+#include "core/maintenance/device_source.h"
 #include "tests/support/image_walker.h"
 #include "tests/support/open_cache.h"
 
@@ -58,6 +60,34 @@ class ScratchDevice : public BlockDevice {
   bool changed_ = false;
 };
 
+class CollectingSink : public CheckSink {
+ public:
+  void OnProgress(uint64_t, uint64_t) override {}
+  void OnFinding(const Finding& finding) override {
+    // An open that is not told the size of the origin takes any oblock when the metadata was unclean.
+    const bool allowed = finding.severity == Severity::kNote || finding.kind == FindingKind::kOblockBeyondOrigin;
+    if (!allowed) absl::StrAppend(&text_, text_.empty() ? "" : "; ", finding.message);
+  }
+  const std::string& text() const { return text_; }
+
+ private:
+  std::string text_;
+};
+
+// What the decoder and the checker, which share no code, have to say against the device's bytes.
+std::string DamageOf(BlockDevice& device, const WalkedImage& walked) {
+  if (std::string faults = walked.Faults(); !faults.empty()) return faults;
+  DeviceSource source(device);
+  CollectingSink sink;
+  const absl::StatusOr<CheckSummary> summary = CheckMetadata(source, {}, sink);
+  if (!summary.ok()) return "the checker gives up: " + summary.status().ToString();
+  if (!sink.text().empty()) return "the checker says: " + sink.text();
+  const CacheContents& contents = walked.contents;
+  if (summary->mapped == contents.mappings.size() && summary->used == walked.used_blocks) return "";
+  return absl::StrCat("the checker counts ", summary->mapped, " mappings and ", summary->used, " used blocks, not ",
+                      contents.mappings.size(), " and ", walked.used_blocks);
+}
+
 std::string DifferenceToAll(const CacheContents& found, const std::vector<CacheContents>& points,
                             const PointSet& allowed) {
   std::string text = "it is no commit point that may be found:";
@@ -103,12 +133,12 @@ std::string MissingMark(const CacheContents& opened, const MarkedCblocks& marked
 
 Verdict JudgeImage(std::span<std::byte> image, const std::vector<CacheContents>& points, const PointSet& allowed,
                    const MarkedCblocks& marked, DirtyTracking tracking) {
+  const auto device = std::make_shared<ScratchDevice>(image);
   const WalkedImage crashed = WalkImage(image);
-  if (const std::string faults = crashed.Faults(); !faults.empty()) return {"damage: " + faults};
+  if (const std::string damage = DamageOf(*device, crashed); !damage.empty()) return {"damage: " + damage};
   const std::optional<size_t> point = FindPoint(crashed.contents, points, allowed);
   if (!point.has_value()) return {DifferenceToAll(crashed.contents, points, allowed)};
 
-  const auto device = std::make_shared<ScratchDevice>(image);
   OpenParams params;
   params.dirty_tracking = tracking;
   params.block_cache_bytes = 64 * kMetadataBlockBytes;
@@ -127,7 +157,9 @@ Verdict JudgeImage(std::span<std::byte> image, const std::vector<CacheContents>&
   if (const std::string missing = MissingMark(*read, marked); !missing.empty()) return {missing};
   if (!device->changed()) return {"", *point};
   const WalkedImage reopened = WalkImage(image);
-  if (const std::string faults = reopened.Faults(); !faults.empty()) return {"damage after the open: " + faults};
+  if (const std::string damage = DamageOf(*device, reopened); !damage.empty()) {
+    return {"damage after the open: " + damage};
+  }
   if (reopened.contents != expected) return {"after the open: " + Difference(reopened.contents, expected)};
   return {"", *point};
 }

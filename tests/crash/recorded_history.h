@@ -36,6 +36,7 @@ struct HistoryNumbers {
   uint64_t power_cuts = 0;
   uint64_t failed_operations = 0;
   uint64_t snapshots = 0;
+  uint64_t snapshots_read = 0;
   uint64_t pressure_commits = 0;
   uint64_t clean_closes = 0;
 

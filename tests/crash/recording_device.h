@@ -54,6 +54,7 @@ class RecordingDevice : public BlockDevice {  // Not thread-safe.
   void ClearFaults() { device_->SetFaults({}); }
 
   std::vector<std::byte> Image() const { return device_->Image(); }
+  std::vector<std::byte> CrashImage(uint64_t seed) const { return device_->CrashImage(seed); }
 
  protected:
   absl::Status DoReadV(uint64_t offset_bytes, ReadBuffers buffers) override {

@@ -1,0 +1,181 @@
+// What a model of the design found, one by one, where a test of the unit is not enough; README.md lists the others.
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/cache/engine.h"
+#include "tests/crash/recording_device.h"
+#include "tests/support/image_walker.h"
+#include "tests/support/manual_clock.h"
+#include "tests/support/manual_executor.h"
+#include "tests/support/matchers.h"
+
+namespace dmcached {
+namespace {
+
+constexpr uint64_t kMetadataBlocks = 200;
+
+// An engine whose commits can be stopped at any of their writes and flushes while everything else goes on.
+class FindingsTest : public testing::Test {
+ protected:
+  FindingsTest() { options_.recover_interval = Duration{0}; }
+  ~FindingsTest() override { Kill(); }
+
+  void Kill() {
+    engine_.reset();
+    executors_.RunUntilIdle();
+  }
+
+  // A new cache on a new device.
+  void Create() {
+    Kill();
+    device_ = std::make_unique<RecordingDevice>(std::vector<std::byte>(kMetadataBlocks * kMetadataBlockBytes));
+    engine_ = std::make_unique<Engine>(
+        options_, [this](const DeviceRequest&) { return NewHandle(*device_); }, clock_, executors_,
+        executors_.readers());
+    CreateOptions create;
+    create.name = "c";
+    create.metadata_path = "/meta";
+    create.data_block_size = Sectors(128);
+    create.cache_blocks = 1000;
+    create.origin_size = Sectors(128 * 10000);
+    engine_->Create(create, [](const absl::StatusOr<CacheInfo>& created) { ASSERT_THAT(created, IsOk()); });
+    executors_.RunUntilIdle();
+  }
+
+  using Answer = std::shared_ptr<absl::Status>;
+  // Sends a dirty insert; its answer comes when it is durable.
+  Answer InsertDirty(uint32_t cblock, uint64_t oblock) {
+    static const bool kDirty = true;
+    const auto columns = KeepColumns(cblock, oblock);
+    InsertMappings insert;
+    insert.cblocks = columns->first;
+    insert.oblocks = columns->second;
+    insert.dirty = {&kDirty, 1};
+    return Send(insert, columns);
+  }
+  Answer Remove(uint32_t cblock, uint64_t oblock) {
+    const auto columns = KeepColumns(cblock, oblock);
+    RemoveMappings remove;
+    remove.cblocks = columns->first;
+    remove.oblocks = columns->second;
+    remove.discard_dirty = true;
+    return Send(remove, columns);
+  }
+
+  // Calls `act` before write or flush number `step` from now on; reached_ says whether there was one.
+  void StopAt(uint64_t step, std::function<void()> act) {
+    device_->set_before_io([this, step, act = std::move(act), count = uint64_t{0}]() mutable {
+      if (acting_ || count++ != step) return;
+      acting_ = true;
+      act();
+      acting_ = false;
+      reached_ = true;
+    });
+  }
+
+  // Every image that a power cut now may leave is whole and has `cblock` mapped and dirty.
+  void ExpectEveryCutHas(uint32_t cblock) {
+    for (uint64_t seed = 0; seed < 12; ++seed) {
+      const WalkedImage walked = WalkImage(device_->CrashImage(seed));
+      ASSERT_EQ(walked.Faults(), "") << "crash image " << seed;
+      const auto found = walked.contents.mappings.find(cblock);
+      ASSERT_TRUE(found != walked.contents.mappings.end() && found->second.dirty) << "crash image " << seed;
+    }
+  }
+
+  using Columns = std::shared_ptr<std::pair<std::vector<uint32_t>, std::vector<uint64_t>>>;
+  static Columns KeepColumns(uint32_t cblock, uint64_t oblock) {
+    return Columns(new Columns::element_type({cblock}, {oblock}));
+  }
+  Answer Send(const Mutation& mutation, const Columns& columns) {
+    auto answer = std::make_shared<absl::Status>(absl::UnknownError("not answered"));
+    engine_->Apply("c", mutation, {},
+                   [columns, answer](const absl::StatusOr<MutationResult>& result) { *answer = result.status(); });
+    return answer;
+  }
+
+  ManualClock clock_;
+  ManualExecutorFactory executors_;
+  std::unique_ptr<RecordingDevice> device_;
+  EngineOptions options_;
+  std::unique_ptr<Engine> engine_;
+  bool acting_ = false;
+  bool reached_ = false;
+};
+
+// Finding 1: the removal of a cblock is being written; until it is durable a crash brings the old mapping back, over
+// whatever was copied into the cblock since.
+TEST_F(FindingsTest, Finding1_ACblockIsNotFreeWhileItsRemovalIsWritten) {
+  for (uint64_t step = 0;; ++step) {
+    SCOPED_TRACE(testing::Message() << "before write or flush " << step << " of the commit");
+    Create();
+    const Answer inserted = InsertDirty(3, 2);
+    executors_.RunUntilIdle();
+    ASSERT_THAT(*inserted, IsOk());
+    reached_ = false;
+    Answer again;
+    StopAt(step, [&] {
+      again = InsertDirty(3, 7);
+      while (executors_.RunOne()) {
+      }
+    });
+    const Answer removed = Remove(3, 2);
+    executors_.RunUntilIdle();
+    device_->set_before_io(nullptr);
+    if (!reached_) {
+      EXPECT_GT(step, 2u);
+      return;
+    }
+    EXPECT_THAT(*removed, IsOk());
+    EXPECT_THAT(*again, HasReasonIs(Reason::kCblockInUse));
+  }
+}
+
+// Finding 2: N is being written; a bulk write of N+1 fails, the cache is recovered and used again; what is left of the
+// old writer must not reach the device any more.
+TEST_F(FindingsTest, Finding2_TheOldWriterIsOverBeforeARecoveryBegins) {
+  for (uint64_t step = 0;; ++step) {
+    SCOPED_TRACE(testing::Message() << "failed before write or flush " << step << " of the commit");
+    Create();
+    reached_ = false;
+    absl::Status recovered = absl::UnknownError("not answered");
+    Answer after;
+    StopAt(step, [&] {
+      Resize grow;
+      grow.cache_blocks = 9000;
+      device_->FailWrite(0);
+      engine_->Apply("c", grow, {}, [](const absl::StatusOr<MutationResult>&) {});
+      while (engine_->Get("c")->state != CacheState::kFailed && executors_.RunOne()) {
+      }
+      device_->ClearFaults();
+      OpenOptions open;
+      open.name = "c";
+      open.recover = true;
+      engine_->Open(open, [&](const absl::StatusOr<OpenResult>& result) {
+        recovered = result.status();
+        after = InsertDirty(2, 2);
+      });
+      executors_.RunUntilIdle();
+    });
+    const auto in_flight = InsertDirty(1, 1);
+    executors_.RunUntilIdle();
+    device_->set_before_io(nullptr);
+    if (!reached_) {
+      EXPECT_GT(step, 2u);
+      return;
+    }
+    ASSERT_THAT(recovered, IsOk());
+    ASSERT_THAT(*after, IsOk());
+    ExpectEveryCutHas(2);
+    if (in_flight->ok()) ExpectEveryCutHas(1);
+    if (HasFatalFailure()) return;
+  }
+}
+
+}  // namespace
+}  // namespace dmcached

@@ -1,0 +1,127 @@
+// Every read, write and flush of a scenario fails once, every block fails for good: errors are clear, the service goes
+// on, nothing that was acknowledged is lost.
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <string>
+
+#include "absl/strings/str_join.h"
+#include "tests/fault/scenario.h"
+#include "tests/support/faulty_device.h"
+#include "tests/support/image_walker.h"
+#include "tests/support/matchers.h"
+
+namespace dmcached {
+namespace {
+
+class FaultTest : public testing::TestWithParam<uint32_t> {
+ protected:
+  ~FaultTest() override {
+    std::printf("%llu faults met, %llu errors, %llu recoveries\n", faults_, errors_, recoveries_);
+  }
+
+  // Operations of an undisturbed run.
+  void Count() {
+    FaultyDevice device(kScenarioBlocks * kMetadataBlockBytes);
+    Scenario scenario(device, GetParam());
+    scenario.Run();
+    ASSERT_EQ(scenario.errors(), 0u);
+    ASSERT_EQ(scenario.dirty().size(), 47u);
+    reads_ = device.reads();
+    writes_ = device.writes();
+    flushes_ = device.flushes();
+  }
+
+  void RunWith(const FaultOptions& faults) {
+    FaultyDevice device(kScenarioBlocks * kMetadataBlockBytes, faults);
+    Scenario scenario(device, GetParam());
+    scenario.Run();
+    ++faults_;
+    errors_ += scenario.errors();
+    recoveries_ += scenario.recoveries();
+    EXPECT_EQ(absl::StrJoin(scenario.unclear(), "; "), "");
+    device.SetFaults({});
+    if (!scenario.created()) return;
+    // Whatever the medium holds after a power cut now, and what a reopen makes of it.
+    for (uint64_t seed = 0; seed < 4; ++seed) ExpectHolds(device.CrashImage(seed), scenario);
+    ASSERT_THAT(scenario.OpenAgain(), IsOk());
+    ExpectHolds(device.CrashImage(0), scenario);
+  }
+
+  uint64_t reads_ = 0;
+  uint64_t writes_ = 0;
+  uint64_t flushes_ = 0;
+
+ private:
+  static void ExpectHolds(const std::vector<std::byte>& image, const Scenario& scenario) {
+    const WalkedImage walked = WalkImage(image);
+    ASSERT_EQ(walked.Faults(), "");
+    for (const uint32_t cblock : scenario.dirty()) {
+      const auto found = walked.contents.mappings.find(cblock);
+      ASSERT_TRUE(found != walked.contents.mappings.end()) << "acknowledged cblock " << cblock << " is lost";
+      ASSERT_TRUE(found->second.dirty) << "acknowledged cblock " << cblock << " is clean";
+    }
+  }
+
+  unsigned long long faults_ = 0;
+  unsigned long long errors_ = 0;
+  unsigned long long recoveries_ = 0;
+};
+
+TEST_P(FaultTest, EveryReadFailsOnce) {
+  Count();
+  for (uint64_t i = 0; i < reads_ && !HasFailure(); ++i) {
+    SCOPED_TRACE(testing::Message() << "read " << i);
+    FaultOptions faults;
+    faults.fail_read = i;
+    RunWith(faults);
+  }
+}
+
+TEST_P(FaultTest, EveryWriteFailsOnce) {
+  Count();
+  for (uint64_t i = 0; i < writes_ && !HasFailure(); ++i) {
+    SCOPED_TRACE(testing::Message() << "write " << i);
+    FaultOptions faults;
+    faults.fail_write = i;
+    RunWith(faults);
+  }
+}
+
+TEST_P(FaultTest, EveryWriteOnceFindsNoSpace) {
+  Count();
+  for (uint64_t i = 0; i < writes_ && !HasFailure(); ++i) {
+    SCOPED_TRACE(testing::Message() << "write " << i);
+    FaultOptions faults;
+    faults.no_space_write = i;
+    RunWith(faults);
+  }
+}
+
+TEST_P(FaultTest, EveryFlushFailsOnce) {
+  Count();
+  for (uint64_t i = 0; i < flushes_ && !HasFailure(); ++i) {
+    SCOPED_TRACE(testing::Message() << "flush " << i);
+    FaultOptions faults;
+    faults.fail_flush = i;
+    RunWith(faults);
+  }
+}
+
+TEST_P(FaultTest, EveryBlockFailsForGood) {
+  for (uint64_t block = 0; block < kScenarioBlocks && !HasFailure(); ++block) {
+    SCOPED_TRACE(testing::Message() << "block " << block);
+    FaultOptions faults;
+    faults.fail_read_blocks = {block};
+    RunWith(faults);
+    faults.fail_read_blocks.clear();
+    faults.fail_write_blocks = {block};
+    RunWith(faults);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Versions, FaultTest, testing::Values(1u, 2u),
+                         [](const auto& version) { return "Version" + std::to_string(version.param); });
+
+}  // namespace
+}  // namespace dmcached
