@@ -16,7 +16,6 @@ class FaultsTest : public DaemonTest {
   FaultsTest() {
     config_.commit_interval_ms = 3600000;
     config_.recover_interval_ms = 0;
-    config_.metrics = "127.0.0.1:0";
     opener_ = OpenSwitched(faults_);
     Start();
     CreateStandard();
@@ -188,6 +187,10 @@ TEST_F(FaultsTest, ReadsThatFailAreIoErrorsAndNothingHappens) {
 }
 
 TEST_F(FaultsTest, DamageThatAListMeetsIsCountedAndStopsMutations) {
+  Stop();
+  config_.metrics = "127.0.0.1:0";
+  Start();
+  OpenStandard();
   ASSERT_THAT(Insert({{1, 10}}, /*dirty=*/true), Succeeds());
   faults_->damage_reads = true;
   v1::ListMappingsRequest request;
