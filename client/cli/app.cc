@@ -56,7 +56,8 @@ int Run(const std::vector<std::string>& arguments, std::istream& in, std::ostrea
   }
   CLI::App app("dmcachectl manages dm-cache metadata through a dmcached daemon.", "dmcachectl");
   app.footer(
-      "Example:\n  dmcachectl cache list\nExit codes: 0 done, 1 failed, 2 wrong usage, 3 no answer from the service.");
+      "Example:\n  dmcachectl cache list\nExit codes: 0 done, 1 failed, 2 wrong usage, 3 no answer from the service; "
+      "of check also 4 something to repair, 5 something fatal.");
   app.set_version_flag("--version", "dmcachectl " DMCACHED_VERSION);
   app.require_subcommand(1);
   AddCommonOptions(app, session);

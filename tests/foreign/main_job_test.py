@@ -259,7 +259,12 @@ def list_by_reflection(channel):
     """Asks for the list of services, in bytes: Debian packages no stubs of the reflection service."""
     call = channel.stream_stream("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo")
     answer = next(call(iter([b"\x3a\x01*"]), timeout=TIMEOUT_S))  # list_services (field 7): "*"
-    for service in (b"dmcached.v1.CacheService", b"dmcached.v1.MetadataService", b"grpc.health.v1.Health"):
+    for service in (
+        b"dmcached.v1.CacheService",
+        b"dmcached.v1.MetadataService",
+        b"dmcached.v1.MaintenanceService",
+        b"grpc.health.v1.Health",
+    ):
         expect(service in answer, True, f"{service.decode()} in the answer of reflection")
 
 

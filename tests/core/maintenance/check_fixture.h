@@ -49,6 +49,12 @@ struct Checked {
   CheckSummary summary;
   std::vector<Finding> findings;
 
+  // An empty one if there are not so many, so that a test fails and does not die.
+  const Finding& at(size_t i) const {
+    static const Finding none;
+    EXPECT_LT(i, findings.size());
+    return i < findings.size() ? findings[i] : none;
+  }
   // "kind severity" of each finding above `above`, in order.
   std::vector<std::string> Above(Severity above) const {
     std::vector<std::string> names;

@@ -43,7 +43,7 @@ TEST_P(ArrayDamageTest, DamagedMappingBlockIsFatalAndNamesItsCblocks) {
   image_.Flip(image_.array_block(ArrayKind::kMappings, 1));
   const Checked checked = image_.Check();
   ASSERT_THAT(checked.All(), ElementsAre("array_block_damaged fatal"));
-  const Finding& finding = checked.findings[0];
+  const Finding& finding = checked.at(0);
   EXPECT_EQ(finding.block->value(), image_.array_block(ArrayKind::kMappings, 1));
   ExpectCblocks(finding, 509, 1018);
   EXPECT_EQ(finding.mappings, 509u) << "at most: they cannot be read";
@@ -56,8 +56,8 @@ TEST_P(ArrayDamageTest, UnreadableNeighboursAreOneFinding) {
       {.fail_read_blocks = {image_.array_block(ArrayKind::kMappings, 0), image_.array_block(ArrayKind::kMappings, 1)}});
   const Checked checked = CheckDevice(image_.device());
   ASSERT_THAT(checked.All(), ElementsAre("array_block_damaged fatal"));
-  EXPECT_EQ(checked.findings[0].count, 2u);
-  ExpectCblocks(checked.findings[0], 0, 1018);
+  EXPECT_EQ(checked.at(0).count, 2u);
+  ExpectCblocks(checked.at(0), 0, 1018);
 }
 
 TEST_P(ArrayDamageTest, WrongHeadersAreFatal) {
@@ -71,7 +71,7 @@ TEST_P(ArrayDamageTest, WrongHeadersAreFatal) {
     });
     const Checked checked = image.Check();
     ASSERT_THAT(checked.All(), ElementsAre("array_block_damaged fatal"));
-    ExpectCblocks(checked.findings[0], 1018, 1300);
+    ExpectCblocks(checked.at(0), 1018, 1300);
   }
 }
 
@@ -80,7 +80,7 @@ TEST_P(ArrayDamageTest, ShortMappingBlockIsFatalForWhatIsMissing) {
                                        [](DiskArrayBlockHeader& header) { header.nr_entries.store(100); });
   const Checked checked = image_.Check();
   ASSERT_THAT(checked.All(), ElementsAre("array_block_short fatal"));
-  ExpectCblocks(checked.findings[0], 1118, 1300);
+  ExpectCblocks(checked.at(0), 1118, 1300);
 }
 
 TEST_P(ArrayDamageTest, EntriesBeyondTheEndAreRepairable) {
@@ -97,10 +97,10 @@ TEST_P(ArrayDamageTest, UnknownMappingFlagsAreFatalAndNeighboursMerged) {
   ASSERT_THAT(checked.All(), GetParam() == 1 ? testing::ElementsAreArray({"mapping_flags fatal", "mapping_flags fatal"})
                                              : testing::ElementsAreArray({"mapping_flags fatal", "mapping_flags fatal",
                                                                           "dirty_unmapped repairable"}));
-  ExpectCblocks(checked.findings[0], 7, 9);
-  EXPECT_EQ(checked.findings[0].count, 2u);
-  EXPECT_EQ(checked.findings[0].mappings, 2u);
-  ExpectCblocks(checked.findings[1], 20, 21);
+  ExpectCblocks(checked.at(0), 7, 9);
+  EXPECT_EQ(checked.at(0).count, 2u);
+  EXPECT_EQ(checked.at(0).mappings, 2u);
+  ExpectCblocks(checked.at(1), 20, 21);
 }
 
 TEST_P(ArrayDamageTest, OblockMappedTwiceNamesEveryCblockOfIt) {
@@ -108,16 +108,16 @@ TEST_P(ArrayDamageTest, OblockMappedTwiceNamesEveryCblockOfIt) {
   image_.PatchWord(ArrayKind::kMappings, 3, Mapping(3, flags()));
   const Checked checked = image_.Check();
   ASSERT_THAT(checked.All(), ElementsAre("oblock_twice fatal", "oblock_twice fatal", "oblock_twice fatal"));
-  ExpectCblocks(checked.findings[0], 1, 2);
-  ExpectCblocks(checked.findings[1], 3, 4);
-  ExpectCblocks(checked.findings[2], 1001, 1002);
+  ExpectCblocks(checked.at(0), 1, 2);
+  ExpectCblocks(checked.at(1), 3, 4);
+  ExpectCblocks(checked.at(2), 1001, 1002);
 }
 
 TEST_P(ArrayDamageTest, OblockBeyondTheDiscardsCountsOnCleanMetadataOnly) {
   image_.PatchWord(ArrayKind::kMappings, 5, Mapping(uint64_t{1} << 40, flags()));
   const Checked checked = image_.Check();
   ASSERT_THAT(checked.All(), ElementsAre("oblock_beyond_origin repairable"));
-  ExpectCblocks(checked.findings[0], 5, 6);
+  ExpectCblocks(checked.at(0), 5, 6);
   image_.PatchSuper([](Superblock& s) { s.clean_shutdown = false; });
   const Checked unclean = image_.Check();
   EXPECT_THAT(unclean.findings, IsEmpty());
@@ -132,9 +132,9 @@ TEST_P(ArrayDamageTest, DirtyBitsOfUnmappedCblocksAreRepairable) {
   }
   const Checked checked = image_.Check();
   ASSERT_THAT(checked.All(), ElementsAre("dirty_unmapped repairable"));
-  ExpectCblocks(checked.findings[0], 700, 702);
-  EXPECT_EQ(checked.findings[0].count, 2u);
-  EXPECT_EQ(checked.findings[0].mappings, 0u);
+  ExpectCblocks(checked.at(0), 700, 702);
+  EXPECT_EQ(checked.at(0).count, 2u);
+  EXPECT_EQ(checked.at(0).mappings, 0u);
 }
 
 TEST_P(ArrayDamageTest, BitsPastTheEndAreNotes) {
@@ -151,7 +151,7 @@ TEST_P(ArrayDamageTest, DamagedHintsAndDiscardsAreRepairable) {
   image_.Flip(image_.array_block(ArrayKind::kDiscards, 0));
   const Checked checked = image_.Check();
   ASSERT_THAT(checked.All(), UnorderedElementsAre("array_block_damaged repairable", "array_block_damaged repairable"));
-  ExpectCblocks(checked.findings[1], 0, 1018);  // Hints.
+  ExpectCblocks(checked.at(1), 0, 1018);  // Hints.
 }
 
 TEST_P(ArrayDamageTest, HintArrayOfAnotherLengthIsANote) {
@@ -180,14 +180,14 @@ TEST_P(ArrayDamageTest, ArrayThatTheSuperblockDoesNotLeadTo) {
   image_.PatchSuper([](Superblock& s) { s.mapping_root = MetadataBlock(0); });
   const Checked checked = image_.Check();
   ASSERT_GE(checked.findings.size(), 1u);
-  EXPECT_EQ(Checked::Name(checked.findings[0]), "array_missing fatal");
-  ExpectCblocks(checked.findings[0], 0, 1300);
+  EXPECT_EQ(Checked::Name(checked.at(0)), "array_missing fatal");
+  ExpectCblocks(checked.at(0), 0, 1300);
   EXPECT_EQ(checked.summary.count(Severity::kFatal), 1u);
   image_.PatchSuper([&](Superblock& s) {
     s.mapping_root = before.mapping_root;
     s.discard_root = MetadataBlock(0);
   });
-  EXPECT_EQ(Checked::Name(image_.Check().findings[0]), "array_missing repairable");
+  EXPECT_EQ(Checked::Name(image_.Check().at(0)), "array_missing repairable");
 }
 
 TEST_P(ArrayDamageTest, BlockThatTheIndexDoesNotLeadToIsMissing) {
@@ -198,7 +198,7 @@ TEST_P(ArrayDamageTest, BlockThatTheIndexDoesNotLeadToIsMissing) {
   });
   const Checked checked = image_.Check();
   ASSERT_THAT(checked.All(), ElementsAre("array_block_missing fatal", "leaked_block repairable"));
-  ExpectCblocks(checked.findings[0], 509, 1018);
+  ExpectCblocks(checked.at(0), 509, 1018);
 }
 
 TEST_P(ArrayDamageTest, PointersOutOfRangeAreNotFollowed) {
@@ -206,10 +206,10 @@ TEST_P(ArrayDamageTest, PointersOutOfRangeAreNotFollowed) {
   image_.PatchSuper([](Superblock& s) { s.hint_root = MetadataBlock(uint64_t{1} << 60); });
   const Checked checked = image_.Check();
   ASSERT_GE(checked.findings.size(), 2u);
-  EXPECT_EQ(Checked::Name(checked.findings[0]), "reference_out_of_range fatal");
-  ExpectCblocks(checked.findings[0], 509, 1018);
-  EXPECT_EQ(Checked::Name(checked.findings[1]), "reference_out_of_range repairable");
-  ExpectCblocks(checked.findings[1], 0, 1300);
+  EXPECT_EQ(Checked::Name(checked.at(0)), "reference_out_of_range fatal");
+  ExpectCblocks(checked.at(0), 509, 1018);
+  EXPECT_EQ(Checked::Name(checked.at(1)), "reference_out_of_range repairable");
+  ExpectCblocks(checked.at(1), 0, 1300);
 }
 
 TEST_P(ArrayDamageTest, BlockUsedTwiceIsFatalAndReadOnce) {
@@ -217,7 +217,7 @@ TEST_P(ArrayDamageTest, BlockUsedTwiceIsFatalAndReadOnce) {
                    [](DiskIndexNode& node) { node.values[1].store(node.values[0].load()); });
   const Checked checked = image_.Check();
   ASSERT_THAT(checked.All(), ElementsAre("block_used_twice fatal", "leaked_block repairable"));
-  ExpectCblocks(checked.findings[0], 509, 1018);
+  ExpectCblocks(checked.at(0), 509, 1018);
   EXPECT_EQ(checked.summary.mapped, 509u + 82u);
 }
 
@@ -228,8 +228,8 @@ TEST_P(ArrayDamageTest, TreeThatLeadsToItselfEnds) {
     for (uint32_t i = 0; i < node.header.nr_entries.load(); ++i) node.values[i].store(root.value());
   });
   const Checked checked = image_.Check();
-  EXPECT_EQ(Checked::Name(checked.findings[0]), "block_used_twice fatal");
-  ExpectCblocks(checked.findings[0], 0, 1300);
+  EXPECT_EQ(Checked::Name(checked.at(0)), "block_used_twice fatal");
+  ExpectCblocks(checked.at(0), 0, 1300);
 }
 
 TEST_P(ArrayDamageTest, WrongNodesLoseWhatIsBelowThem) {
@@ -250,8 +250,8 @@ TEST_P(ArrayDamageTest, WrongNodesLoseWhatIsBelowThem) {
     image.PatchNode(root, change);
     const Checked checked = image.Check();
     ASSERT_GE(checked.findings.size(), 1u);
-    EXPECT_EQ(Checked::Name(checked.findings[0]), "index_node_damaged fatal");
-    ExpectCblocks(checked.findings[0], 0, 1300);
+    EXPECT_EQ(Checked::Name(checked.at(0)), "index_node_damaged fatal");
+    ExpectCblocks(checked.at(0), 0, 1300);
     EXPECT_EQ(checked.summary.count(Severity::kFatal), 1u);
   }
 }
@@ -278,9 +278,9 @@ TEST_F(DeepTreeTest, LostLeafCoversWhatItsParentSays) {
   image_.Flip(second_leaf_.value());
   const Checked checked = image_.Check();
   ASSERT_GE(checked.findings.size(), 1u);
-  EXPECT_EQ(Checked::Name(checked.findings[0]), "index_node_damaged fatal");
-  EXPECT_EQ(checked.findings[0].block, second_leaf_);
-  ExpectCblocks(checked.findings[0], 138 * 509, 140000);
+  EXPECT_EQ(Checked::Name(checked.at(0)), "index_node_damaged fatal");
+  EXPECT_EQ(checked.at(0).block, second_leaf_);
+  ExpectCblocks(checked.at(0), 138 * 509, 140000);
   EXPECT_EQ(checked.summary.mapped, 700u);
 }
 
@@ -289,8 +289,8 @@ TEST_F(DeepTreeTest, KeysOutsideTheParentsRangeLoseTheNode) {
     for (uint32_t i = 0; i < node.header.nr_entries.load(); ++i) node.keys[i].store(i);
   });
   const Checked checked = image_.Check();
-  EXPECT_EQ(Checked::Name(checked.findings[0]), "index_node_damaged fatal");
-  ExpectCblocks(checked.findings[0], 138 * 509, 140000);
+  EXPECT_EQ(Checked::Name(checked.at(0)), "index_node_damaged fatal");
+  ExpectCblocks(checked.at(0), 138 * 509, 140000);
 }
 
 TEST_F(DeepTreeTest, LeavesAtUnequalDepthAreFatal) {
@@ -309,16 +309,16 @@ TEST_F(DeepTreeTest, LeavesAtUnequalDepthAreFatal) {
   const Checked checked = image_.Check();
   EXPECT_THAT(checked.All(),
               ElementsAre("index_node_underfull repairable", "index_node_damaged fatal", "used_block_free fatal"));
-  EXPECT_EQ(checked.findings[1].block, second_leaf_);
+  EXPECT_EQ(checked.at(1).block, second_leaf_);
 }
 
 TEST_F(DeepTreeTest, UnderfullLeafIsRepairableAndWhatItLeftOutMissing) {
   image_.PatchNode(second_leaf_, [](DiskIndexNode& node) { node.header.nr_entries.store(83); });
   const Checked checked = image_.Check();
   ASSERT_GE(checked.findings.size(), 2u);
-  EXPECT_EQ(Checked::Name(checked.findings[0]), "index_node_underfull repairable");
-  EXPECT_EQ(Checked::Name(checked.findings[1]), "array_block_missing fatal");
-  ExpectCblocks(checked.findings[1], (138 + 83) * 509, 140000);
+  EXPECT_EQ(Checked::Name(checked.at(0)), "index_node_underfull repairable");
+  EXPECT_EQ(Checked::Name(checked.at(1)), "array_block_missing fatal");
+  ExpectCblocks(checked.at(1), (138 + 83) * 509, 140000);
 }
 
 TEST_F(DeepTreeTest, TooDeepATreeEnds) {

@@ -27,8 +27,8 @@ TEST_P(SpaceMapDamageTest, LeakedNeighboursAreOneRepairableFinding) {
   image_.PatchIndexEntry(0, [](DiskIndexEntry& entry) { entry.nr_free.store(entry.nr_free.load() - 3); });
   const Checked checked = image_.Check();
   ASSERT_THAT(checked.All(), ElementsAre("leaked_block repairable"));
-  EXPECT_EQ(checked.findings[0].block->value(), FreeBlock());
-  EXPECT_EQ(checked.findings[0].count, 3u);
+  EXPECT_EQ(checked.at(0).block->value(), FreeBlock());
+  EXPECT_EQ(checked.at(0).count, 3u);
   EXPECT_EQ(checked.summary.leaked, 3u);
 }
 
@@ -38,9 +38,9 @@ TEST_P(SpaceMapDamageTest, UsedBlockThatIsFreeInTheMapIsFatal) {
   const Checked checked = image_.Check();
   EXPECT_EQ(checked.Above(Severity::kRepairable),
             (std::vector<std::string>{"used_block_free fatal", "used_block_free fatal"}));
-  EXPECT_EQ(checked.findings[0].cblocks->begin.value(), 509u);
-  EXPECT_EQ(checked.findings[0].cblocks->end.value(), 1018u);
-  EXPECT_EQ(checked.findings[1].block, image_.superblock().discard_root);
+  EXPECT_EQ(checked.at(0).cblocks->begin.value(), 509u);
+  EXPECT_EQ(checked.at(0).cblocks->end.value(), 1018u);
+  EXPECT_EQ(checked.at(1).block, image_.superblock().discard_root);
 }
 
 TEST_P(SpaceMapDamageTest, CountAboveOneIsFatal) {
