@@ -126,7 +126,13 @@ void EngineHistory::Weave() {
   // What other threads do while this one waits for the device.
   if (weaving_ || !random_.OneIn(3)) return;
   weaving_ = true;
-  for (uint64_t i = random_.Below(6); i > 0; --i) executors_.RunOne();
+  if (open_ && !device_.frozen() && random_.OneIn(4)) {
+    // A reader lets go, the space map counts anew, and a request finds space, all beside the commit.
+    if (!snapshots_.empty()) snapshots_.erase(snapshots_.begin());
+    engine_->Get("c").IgnoreError();
+    SendOne();
+  }
+  for (uint64_t i = random_.Below(8); i > 0; --i) executors_.RunOne();
   weaving_ = false;
 }
 

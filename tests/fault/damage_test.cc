@@ -92,6 +92,26 @@ TEST_P(DamageTest, AChangedByteIsReportedOrMeansNothing) {
   EXPECT_EQ(reported_blocks, used) << "a used block can be damaged without a finding";
 }
 
+TEST_P(DamageTest, ABlockFromElsewhereIsReported) {
+  const std::vector<std::byte> sound = ScenarioImage(GetParam());
+  uint64_t reported = 0;
+  for (uint64_t block = 1; block < kScenarioBlocks; ++block) {
+    SCOPED_TRACE(testing::Message() << "block " << block);
+    for (const uint64_t other : {block - 1, block + 1, block + 2}) {
+      if (other == 0 || other >= kScenarioBlocks) continue;
+      std::vector<std::byte> damaged = sound;
+      std::copy_n(sound.begin() + static_cast<std::ptrdiff_t>(other * kMetadataBlockBytes), kMetadataBlockBytes,
+                  damaged.begin() + static_cast<std::ptrdiff_t>(block * kMetadataBlockBytes));
+      MemoryDevice device(damaged);
+      const bool is_reported = CheckerComplains(device);
+      EXPECT_EQ(Read(damaged, /*read_only=*/false).ok(), !is_reported);
+      if (is_reported) ++reported;
+    }
+  }
+  const uint64_t used = WalkImage(sound).used_blocks;
+  EXPECT_GE(reported, 3 * (used - 3)) << "each used block but the superblock, from up to three places";
+}
+
 // Does not do one of its writes, or does it elsewhere; says that all is well.
 class LyingDevice : public MemoryDevice {
  public:
