@@ -2,7 +2,7 @@
 #
 # Every executable of this build links tests/support/tsan_absl_shim.cc, which tells ThreadSanitizer what Debian's
 # uninstrumented Abseil and gRPC order.
-set(CMAKE_BUILD_TYPE "" CACHE STRING "")
+set(CMAKE_BUILD_TYPE None CACHE STRING "")
 set(CMAKE_CXX_FLAGS "-O1 -g1" CACHE STRING "")
 set(DMCACHED_SANITIZER thread CACHE STRING "")
 set(DMCACHED_PRECOMPILED_HEADERS ON CACHE BOOL "")

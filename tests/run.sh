@@ -1,23 +1,33 @@
 #!/bin/bash
 # Builds dmcached and runs every test it has, on a Debian 12 machine; installs the packages that are missing.
 #
-#   tests/run.sh           release build and all tests, clang-format, the checks of tests/tidy/sources.sh
-#   tests/run.sh --full    the same, then AddressSanitizer with UndefinedBehaviorSanitizer, ThreadSanitizer, clang-tidy
+#   tests/run.sh                release build and all tests, clang-format, tests/tidy/sources.sh, tests/proof.sh --quick
+#   tests/run.sh --full         the same, then the sanitizers and clang-tidy
+#   tests/run.sh --sanitizers   only AddressSanitizer with UndefinedBehaviorSanitizer, and ThreadSanitizer
 #
 # A stage that fails does not keep the next from running.  The last line of the output is `N passed, N failed`: the tests
-# of every ctest run, one for every check, and one failure for every build that fails.  JOBS sets how much runs at a time
-# (default: the number of processors).  Everything is built below build/.
+# of every ctest run, the rows of the proof, one for every check, and one failure for every build that fails.  JOBS sets
+# how much runs at a time (default: the number of processors).  Everything is built below build/.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
 JOBS=${JOBS:-$(nproc)}
 export JOBS
-full=false
+release=true
+sanitizers=false
+tidy=false
 case "${1:-}" in
   "") ;;
-  --full) full=true ;;
+  --full)
+    sanitizers=true
+    tidy=true
+    ;;
+  --sanitizers)
+    release=false
+    sanitizers=true
+    ;;
   *)
-    echo "usage: tests/run.sh [--full]" >&2
+    echo "usage: tests/run.sh [--full | --sanitizers]" >&2
     exit 2
     ;;
 esac
@@ -71,12 +81,15 @@ build() {
     ninja -C "build/$configuration" -j "$JOBS" "$@"
 }
 
-# build_and_test CONFIGURATION TARGETS...: tests of targets that were not built are left out.
+# Tests of targets that were not built.
+left_out='_NOT_BUILT'
+
+# build_and_test CONFIGURATION TARGETS...: builds them and runs their tests.
 build_and_test() {
   local configuration=$1
   shift
   if stage "build $configuration" build "$configuration" "$@"; then
-    stage "test $configuration" run_tests "$configuration" -E '_NOT_BUILT' -LE slow || true
+    stage "test $configuration" run_tests "$configuration" -E "$left_out" -LE slow || true
   else
     failed=$((failed + 1))
   fi
@@ -91,14 +104,30 @@ fi
 asan_targets=(tests/core/all tests/property/all fixtures_test e2e_test process_test)
 tsan_targets=(tests/core/cache/all e2e_test)
 
-build_and_test release all
-check "clang-format" tests/tidy/format.sh
-check "sources and includes" tests/tidy/sources.sh build/release
-if $full; then
+# The proof's rows, added to the sums.
+run_proof() {
+  local log=build/proof.log result=0
+  tests/proof.sh --quick 2>&1 | tee "$log" || result=$?
+  local rows
+  rows=$(tail -n 1 "$log" | sed -nE 's/^proof: ([0-9]+) passed, ([0-9]+) failed$/\1 \2/p')
+  read -r rows_passed rows_failed <<<"${rows:-0 1}"
+  passed=$((passed + rows_passed))
+  failed=$((failed + rows_failed))
+  return $result
+}
+
+if $release; then
+  # The proof does more of these.
+  left_out='_NOT_BUILT|^crash[.]EveryWrite|^KernelTest' build_and_test release all
+  check "clang-format" tests/tidy/format.sh
+  check "sources and includes" tests/tidy/sources.sh build/release
+  stage "proof" run_proof || true
+fi
+if $sanitizers; then
   build_and_test asan "${asan_targets[@]}"
   build_and_test tsan "${tsan_targets[@]}"
-  check "clang-tidy" tests/tidy/tidy.py build/release
 fi
+if $tidy; then check "clang-tidy" tests/tidy/tidy.py build/release; fi
 
 printf '\n=== times\n'
 printf '%s\n' "${timings[@]}"

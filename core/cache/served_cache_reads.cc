@@ -144,7 +144,7 @@ absl::StatusOr<Reservation> ServedCache::MakeReservation(uint32_t count, Duratio
   const Duration longest = environment_.options.max_reservation_ttl;
   if (ttl <= Duration{0} || ttl > longest) reservation.ttl = longest;
   reservation.cblocks.reserve(count);
-  metadata_->VisitFree([&](Cblock cblock) {
+  metadata_->VisitFree([&](Cblock cblock) ABSL_NO_THREAD_SAFETY_ANALYSIS {
     if (!reservations_.IsHeld(cblock, now)) reservation.cblocks.push_back(cblock.value());
     return reservation.cblocks.size() < count;
   });

@@ -107,7 +107,7 @@ TEST_P(PitfallTest, Pitfall8_HintArrayShorterThanTheCacheIsReadToItsEndOnly) {
                          .assume_all_dirty = false,
                          .on_damage = {}},
                         clock);
-  EXPECT_THAT(reader.ReadHints({}, Cblock(0), 100)->cblocks, testing::ElementsAre(99, 100));
+  EXPECT_THAT(reader.ReadHints({}, Cblock(0), 2000)->cblocks, testing::ElementsAre(99, 100));
   // The next hint write extends it with zeros.
   ASSERT_THAT(cache_.SaveHints({1200}, {8}), IsOk());
   ASSERT_THAT(cache_.Commit(), IsOk());
