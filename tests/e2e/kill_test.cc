@@ -1,0 +1,210 @@
+// kill -9 of the daemon under concurrent load, again and again: what each caller was told is there after the restart.
+//
+// DMCACHED_KILLS: how often (default 3).  This proves the order in which the process does things; the page cache
+// survives it, so durability on the medium is tests/crash's part.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "dmcached/v1/cache_service.grpc.pb.h"
+#include "dmcached/v1/metadata_service.grpc.pb.h"
+#include "grpcpp/create_channel.h"
+#include "tests/e2e/call.h"
+#include "tests/e2e/daemon.h"
+#include "tests/e2e/process.h"
+#include "tests/support/image_walker.h"
+#include "tests/support/random.h"
+#include "tests/support/temp_dir.h"
+
+namespace dmcached {
+namespace {
+
+constexpr uint32_t kCallers = 16;
+constexpr uint32_t kCblocksEach = 50;
+constexpr uint64_t kOblockOffset = 7;
+
+std::shared_ptr<grpc::Channel> Connect(const std::string& address) {
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+}
+
+// One caller with cblocks of its own; it lives longer than the daemons.
+class Caller {
+ public:
+  Caller(uint32_t number, uint64_t seed) : number_(number), random_(seed), known_(kCblocksEach) {}
+
+  // Until a request is not answered with OK.
+  void Work(v1::MetadataService::Stub& stub, uint64_t incarnation, std::atomic<uint64_t>& answered) {
+    incarnation_ = incarnation;
+    while (Step(stub)) ++answered;
+  }
+
+  // Compares with what is found, and takes that for the truth from now on.
+  void Verify(const std::map<uint32_t, MappedTo>& found) {
+    for (uint32_t i = 0; i < kCblocksEach; ++i) {
+      const auto at = found.find(Cblock(i));
+      const bool mapped = at != found.end();
+      Known& known = known_[i];
+      if (i != unsettled_) {
+        EXPECT_EQ(mapped, known.mapped) << "cblock " << Cblock(i);
+        if (mapped) {
+          EXPECT_EQ(at->second.oblock, Cblock(i) + kOblockOffset);
+          EXPECT_TRUE(at->second.dirty || !known.dirty)
+              << "the acknowledged mark of cblock " << Cblock(i) << " is lost";
+        }
+      }
+      known = {mapped, mapped && at->second.dirty};
+    }
+    unsettled_.reset();
+  }
+
+ private:
+  struct Known {
+    bool mapped = false;
+    bool dirty = false;  // Acknowledged, and no clear was sent since.
+  };
+
+  uint32_t Cblock(uint32_t i) const { return number_ * kCblocksEach + i; }
+
+  template <typename Request, typename Response>
+  bool Send(v1::MetadataService::Stub& stub,
+            grpc::Status (v1::MetadataService::Stub::*rpc)(grpc::ClientContext*, const Request&, Response*), uint32_t i,
+            Request request) {
+    request.set_cache("c1");
+    request.mutable_options()->set_request_id(std::to_string(number_) + "-" + std::to_string(next_id_++));
+    request.mutable_options()->set_incarnation(incarnation_);
+    request.add_cblocks(Cblock(i));
+    Context context;
+    Response response;
+    if ((stub.*rpc)(&context, request, &response).ok()) return true;
+    unsettled_ = i;
+    return false;
+  }
+
+  bool Step(v1::MetadataService::Stub& stub) {
+    const auto i = static_cast<uint32_t>(random_.Below(kCblocksEach));
+    Known& known = known_[i];
+    if (!known.mapped) {
+      v1::InsertMappingsRequest insert;
+      insert.add_oblocks(Cblock(i) + kOblockOffset);
+      insert.add_dirty(true);
+      if (!Send(stub, &v1::MetadataService::Stub::InsertMappings, i, insert)) return false;
+      known = {true, true};
+      return true;
+    }
+    switch (random_.Below(3)) {
+      case 0:
+        if (!Send(stub, &v1::MetadataService::Stub::MarkDirty, i, v1::MarkDirtyRequest())) return false;
+        known.dirty = true;
+        return true;
+      case 1: {
+        known.dirty = false;
+        v1::ClearDirtyRequest clear;
+        clear.add_oblocks(Cblock(i) + kOblockOffset);
+        return Send(stub, &v1::MetadataService::Stub::ClearDirty, i, clear);
+      }
+      default: {
+        v1::RemoveMappingsRequest remove;
+        remove.add_oblocks(Cblock(i) + kOblockOffset);
+        remove.set_discard_dirty(true);
+        if (!Send(stub, &v1::MetadataService::Stub::RemoveMappings, i, remove)) return false;
+        known = {};
+        return true;
+      }
+    }
+  }
+
+  const uint32_t number_;
+  Random random_;
+  uint64_t incarnation_ = 0;
+  uint64_t next_id_ = 0;
+  std::vector<Known> known_;
+  std::optional<uint32_t> unsettled_;  // The last request was about it and had no answer.
+};
+
+class KillTest : public testing::Test {
+ protected:
+  std::unique_ptr<Process> Run() {
+    auto daemon = std::make_unique<Process>(std::vector<std::string>{"--listen", address_}, folder_.File("stderr"));
+    daemon->ReadLine();
+    return daemon;
+  }
+  // The incarnation.
+  uint64_t Create() {
+    v1::CreateCacheRequest request;
+    request.set_name("c1");
+    request.set_metadata_path(folder_.CreateFile("metadata", 1 << 20));
+    request.set_data_block_size_sectors(64);
+    request.set_cache_blocks(kCallers * kCblocksEach);
+    request.set_origin_size_sectors(uint64_t{64} * 100000);
+    Context context;
+    v1::CreateCacheResponse response;
+    EXPECT_THAT(v1::CacheService::NewStub(Connect(address_))->CreateCache(&context, request, &response), Succeeds());
+    return response.cache().incarnation();
+  }
+  uint64_t Open() {
+    v1::OpenCacheRequest request;
+    request.set_name("c1");
+    request.set_metadata_path(folder_.File("metadata"));
+    Context context;
+    v1::OpenCacheResponse response;
+    EXPECT_THAT(v1::CacheService::NewStub(Connect(address_))->OpenCache(&context, request, &response), Succeeds());
+    EXPECT_FALSE(response.adopted());
+    return response.cache().incarnation();
+  }
+  WalkedImage Walk() {
+    std::ifstream file(folder_.File("metadata"), std::ios::binary);
+    const std::string bytes(std::istreambuf_iterator<char>(file), {});
+    return WalkImage(std::as_bytes(std::span(bytes)));
+  }
+
+  TempDir folder_;
+  const std::string address_ = "unix:" + folder_.File("s");
+};
+
+TEST_F(KillTest, WhatWasAcknowledgedIsThereAfterEveryKill) {
+  const char* text = std::getenv("DMCACHED_KILLS");
+  const int kills = text == nullptr ? 3 : std::atoi(text);
+  Random random;
+  std::vector<std::unique_ptr<Caller>> callers;
+  for (uint32_t i = 0; i < kCallers; ++i) callers.push_back(std::make_unique<Caller>(i, random.Next()));
+  std::atomic<uint64_t> answered{0};
+  int killed = 0;
+  for (; killed < kills && !HasFailure(); ++killed) {
+    auto daemon = Run();
+    const uint64_t incarnation = killed == 0 ? Create() : Open();
+    ASSERT_FALSE(HasFailure()) << daemon->Stderr();
+    const uint64_t until = answered + random.Between(100, 1500);
+    std::vector<std::jthread> threads;
+    for (const auto& caller : callers) {
+      threads.emplace_back([&] {
+        const auto stub = v1::MetadataService::NewStub(Connect(address_));
+        caller->Work(*stub, incarnation, answered);
+      });
+    }
+    while (answered < until) std::this_thread::yield();
+    daemon->Signal(SIGKILL);
+    EXPECT_EQ(daemon->Wait(), -1);
+    threads.clear();
+    const WalkedImage left = Walk();
+    EXPECT_EQ(left.Faults(), "");
+    EXPECT_TRUE(left.contents.clean_shutdown) << "EXACT metadata is always clean";
+    for (const auto& caller : callers) caller->Verify(left.contents.mappings);
+  }
+  std::printf("%d kills, %llu acknowledgements verified\n", killed, static_cast<unsigned long long>(answered));
+}
+
+}  // namespace
+}  // namespace dmcached
