@@ -33,6 +33,10 @@ double Correlation(const std::vector<double>& a, const std::vector<double>& b) {
   return ab / std::sqrt(aa * bb);
 }
 
+bool IsOneOf(const std::optional<Stamp>& found, const std::vector<Stamp>& allowed) {
+  return found.has_value() && std::find(allowed.begin(), allowed.end(), *found) != allowed.end();
+}
+
 std::string Differs(const char* device, uint32_t block, const std::optional<Stamp>& found, const Stamp& expected) {
   return absl::StrCat(device, " block ", block, " holds ", ToText(found), ", expected ", ToText(expected));
 }
@@ -133,7 +137,7 @@ void KernelTask::Compare(const CacheContents& after, const std::vector<std::stri
   CompareStatus(after, lines);
   findings_.Compare(Difference(after, ExpectedContents(after)));
   if (work() == KernelWork::kHold) CompareHints(after);
-  if (work() != KernelWork::kHold && work() != KernelWork::kCut) CompareView();
+  if (work() != KernelWork::kHold && work() != KernelWork::kCut) CompareView(after);
   if (work() == KernelWork::kWrite || work() == KernelWork::kCut) {
     CompareLogicalContents(after);
   } else {
@@ -176,6 +180,14 @@ std::vector<bool> KernelTask::ExpectedDiscards() const {
   return discards;
 }
 
+bool KernelTask::IsWorthless(uint64_t oblock) const {
+  const bool dropped = std::any_of(drops_.begin(), drops_.end(), [&](const BlockRun& run) {
+    return oblock >= run.begin && oblock < run.begin + run.count;
+  });
+  return dropped || (params_.before.discards.at(oblock * kDataBlockSectors / params_.before.discard_block_size) &&
+                     !put_oblocks_.contains(static_cast<uint32_t>(oblock)));
+}
+
 std::map<uint32_t, uint64_t> KernelTask::PromotedTo(const CacheContents& after) const {
   std::map<uint32_t, uint64_t> promoted;
   if (work() == KernelWork::kHold || work() == KernelWork::kClean) return promoted;
@@ -203,7 +215,12 @@ CacheContents KernelTask::ExpectedContents(const CacheContents& after) const {
   }
   // The policy may give cache blocks to origin blocks that are written whole or lie where much is read.
   for (const auto& [cblock, oblock] : PromotedTo(after)) {
-    const bool dirty = put_oblocks_.contains(static_cast<uint32_t>(oblock));
+    bool dirty = put_oblocks_.contains(static_cast<uint32_t>(oblock));
+    if (IsWorthless(oblock)) {  // Nothing is copied; the block becomes dirty and is no longer discarded.
+      dirty = after.mappings.at(cblock).dirty;
+      const uint64_t dblock = oblock * kDataBlockSectors / params_.before.discard_block_size;
+      expected.discards.at(dblock) = after.discards.at(dblock);
+    }
     expected.mappings.try_emplace(cblock, MappedTo{.oblock = oblock, .dirty = dirty});
   }
   if (work() != KernelWork::kCut) return expected;
@@ -239,7 +256,7 @@ void KernelTask::CompareHints(const CacheContents& after) {
                    absl::StrCat("hints that are ", valid ? "" : "not ", "valid are kept with likeness ", likeness));
 }
 
-std::vector<KernelTask::Allowed> KernelTask::AllowedContents() const {
+std::vector<KernelTask::Allowed> KernelTask::AllowedContents(const CacheContents& after) const {
   std::vector<Allowed> allowed;
   for (uint32_t o = 0; o < kOriginBlocks; ++o) {
     allowed.push_back({cblock_of_[o].has_value() ? fast_[*cblock_of_[o]] : origin_[o]});
@@ -252,21 +269,29 @@ std::vector<KernelTask::Allowed> KernelTask::AllowedContents() const {
       allowed[o].insert(allowed[o].begin(), written);
     }
   }
+  for (const auto& [cblock, oblock] : PromotedTo(after)) {
+    if (IsWorthless(oblock)) allowed[oblock].push_back(fast_[cblock]);
+  }
   return allowed;
 }
 
-void KernelTask::CompareView() {
-  const std::vector<Allowed> allowed = AllowedContents();
+void KernelTask::CompareView(const CacheContents& after) {
+  const std::vector<Allowed> allowed = AllowedContents(after);
   for (uint32_t o = 0; o < kOriginBlocks; ++o) {
     const std::optional<Stamp> found = disks_.view.Read(params_.cache, o);
-    findings_.CompareBlock(found == allowed[o][0], Differs("through the cache", o, found, allowed[o][0]));
+    findings_.CompareBlock(IsOneOf(found, allowed[o]), Differs("through the cache", o, found, allowed[o][0]));
   }
 }
 
 void KernelTask::CompareDevices(const CacheContents& after) {
   std::vector<Stamp> origin = origin_;
-  std::vector<Stamp> fast = fast_;
-  for (const auto& [cblock, oblock] : PromotedTo(after)) fast[cblock] = origin_[oblock];
+  std::vector<Allowed> fast;
+  for (const Stamp& stamp : fast_) fast.push_back({stamp});
+  for (const auto& [cblock, oblock] : PromotedTo(after)) {
+    // Worthless contents may have been copied all the same: the first write into a discard block ends its being one.
+    if (!IsWorthless(oblock)) fast[cblock].clear();
+    fast[cblock].push_back(origin_[oblock]);
+  }
   const std::vector<bool>& discards = params_.before.discards;
   const uint64_t oblocks_per_dblock = params_.before.discard_block_size / kDataBlockSectors;
   for (const auto& [cblock, to] : params_.before.mappings) {
@@ -280,7 +305,7 @@ void KernelTask::CompareDevices(const CacheContents& after) {
   }
   for (uint32_t c = 0; c < kFastBlocks; ++c) {
     const std::optional<Stamp> found = disks_.fast.Read(params_.cache, c);
-    findings_.CompareBlock(found == fast[c], Differs("fast", c, found, fast[c]));
+    findings_.CompareBlock(IsOneOf(found, fast[c]), Differs("fast", c, found, fast[c][0]));
   }
 }
 
@@ -291,12 +316,11 @@ void KernelTask::CompareLogicalContents(const CacheContents& after) {
     // Others are reported as a difference of the metadata.
     if (to.oblock < kOriginBlocks) cblock_of[to.oblock] = cblock;
   }
-  const std::vector<Allowed> allowed = AllowedContents();
+  const std::vector<Allowed> allowed = AllowedContents(after);
   for (uint32_t o = 0; o < kOriginBlocks; ++o) {
     const std::optional<Stamp> found = cblock_of[o].has_value() ? disks_.fast.Read(params_.cache, *cblock_of[o])
                                                                 : disks_.origin.Read(params_.cache, o);
-    const bool same = found.has_value() && std::find(allowed[o].begin(), allowed[o].end(), *found) != allowed[o].end();
-    findings_.CompareBlock(same, Differs("by the metadata", o, found, allowed[o][0]));
+    findings_.CompareBlock(IsOneOf(found, allowed[o]), Differs("by the metadata", o, found, allowed[o][0]));
   }
 }
 

@@ -72,14 +72,16 @@ class KernelTask {  // Not thread-safe.
   void ChooseSize(Random& random);
   void ChooseWrites(Random& random);
   void FillDisks();
-  std::vector<Allowed> AllowedContents() const;
+  std::vector<Allowed> AllowedContents(const CacheContents& after) const;
   CacheContents ExpectedContents(const CacheContents& after) const;
   std::vector<bool> ExpectedDiscards() const;
+  // Discarded, and not written since: the kernel need not keep what it held.
+  bool IsWorthless(uint64_t oblock) const;
   // By cblock, the origin blocks that the kernel has mapped.
   std::map<uint32_t, uint64_t> PromotedTo(const CacheContents& after) const;
   void CompareStatus(const CacheContents& after, const std::vector<std::string>& lines);
   void CompareHints(const CacheContents& after);
-  void CompareView();
+  void CompareView(const CacheContents& after);
   void CompareDevices(const CacheContents& after);
   void CompareLogicalContents(const CacheContents& after);
 
