@@ -35,6 +35,7 @@ if(DMCACHED_TESTS)
   file(CONFIGURE OUTPUT test_headers.cc CONTENT "// Only to precompile the headers of the tests.\n")
   add_library(dmcached_test_headers OBJECT ${CMAKE_CURRENT_BINARY_DIR}/test_headers.cc)
   target_link_libraries(dmcached_test_headers PRIVATE GTest::gmock GTest::gtest dmcached::warnings)
+  target_compile_options(dmcached_test_headers PRIVATE $<$<CONFIG:Release>:-O1>)  # As tests/CMakeLists.txt.
   target_precompile_headers(dmcached_test_headers PRIVATE ${core_headers} <gmock/gmock.h> <gtest/gtest.h>)
   dmcached_precompile_tests(${CMAKE_CURRENT_SOURCE_DIR}/tests)
 endif()

@@ -81,11 +81,11 @@ fi
 
 prove "power cuts" "$WHOLE_LINE" $build/tests/crash/crash_driver "${cuts[@]}" --jobs "$JOBS"
 prove "faults and damage" "$TESTS_RUN" tests fault
-prove "kill -9 under load" "$WHOLE_LINE" $build/tests/crash/kill_driver --kills $kills
+prove "kill -9 under load" '/kills, /p' env DMCACHED_KILLS=$kills $build/tests/e2e/kill_test
 prove "kernel handovers" "$WHOLE_LINE" tests/interop/kernel/run.sh $build --handovers $handovers
 prove "fuzzing" 's/ +/ /gp' tests/fuzz/run.sh --seconds $fuzz_seconds
 if ! $quick; then
-  prove "breaks that the cuts must find" "$WHOLE_LINE" tests/crash/mutations/run.sh
+  prove "breaks that the cuts must find" "$WHOLE_LINE" tests/crash/mutations/run.sh $build
   prove "sanitizers" "$WHOLE_LINE" tests/run.sh --sanitizers
 fi
 
