@@ -184,8 +184,9 @@ void CacheMetadata::SetOrigin(const OpenParams& params) {
   if (params.origin_size.has_value() && params.origin_size->value() != 0) {
     origin_size_ = *params.origin_size;
     oblock_end_ = std::min(kMaxOblocks, origin_size_.value() / block_size);
-  } else if (superblock_.clean_shutdown && superblock_.discard_blocks > 0) {
-    // The geometry covers the origin, rounded up: as good a bound as the metadata holds.
+  } else if ((superblock_.clean_shutdown || !params.read_only) && superblock_.discard_blocks > 0) {
+    // The geometry covers the origin, rounded up: as good a bound as the metadata holds.  Of unclean metadata it may be
+    // an old one; but once adopted it is clean, and whoever reads it next takes it for the bound.
     const uint64_t per_dblock = superblock_.discard_block_size.value() / block_size;
     const uint64_t most = kMaxOblocks / per_dblock;
     oblock_end_ = superblock_.discard_blocks >= most ? kMaxOblocks : superblock_.discard_blocks * per_dblock;

@@ -64,8 +64,7 @@ class CollectingSink : public CheckSink {
  public:
   void OnProgress(uint64_t, uint64_t) override {}
   void OnFinding(const Finding& finding) override {
-    // An open that is not told the size of the origin takes any oblock when the metadata was unclean.
-    const bool allowed = finding.severity == Severity::kNote || finding.kind == FindingKind::kOblockBeyondOrigin;
+    const bool allowed = finding.severity == Severity::kNote;
     if (!allowed) absl::StrAppend(&text_, text_.empty() ? "" : "; ", finding.message);
   }
   const std::string& text() const { return text_; }

@@ -326,11 +326,11 @@ void CacheModel::Finish() {
   removed_committing_.clear();
 }
 
-void CacheModel::BoundOblocks(std::optional<Sectors> origin_size, bool clean) {
+void CacheModel::BoundOblocks(std::optional<Sectors> origin_size) {
   oblock_end_ = kAllOblocks;
   if (origin_size.has_value() && origin_size->value() != 0) {
     oblock_end_ = std::min(kAllOblocks, origin_size->value() / running_.data_block_size);
-  } else if (clean && !running_.discards.empty()) {
+  } else if (!running_.discards.empty()) {
     const uint64_t end = running_.discards.size() * oblocks_per_dblock();
     // A geometry that some mapping lies beyond is no bound.
     if (cblock_of_.empty() || cblock_of_.rbegin()->first < end) oblock_end_ = end;
@@ -346,7 +346,7 @@ void CacheModel::Reopen(const CacheContents& medium, DirtyTracking tracking, boo
   removed_committing_.clear();
   cblock_of_.clear();
   for (const auto& [cblock, to] : running_.mappings) cblock_of_[to.oblock] = cblock;
-  BoundOblocks(origin_size, running_.clean_shutdown);
+  BoundOblocks(origin_size);
   if (!running_.clean_shutdown || assume_unclean) {
     for (auto& [cblock, to] : running_.mappings) to.dirty = true;
     running_.discards.assign(running_.discards.size(), false);

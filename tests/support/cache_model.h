@@ -54,7 +54,7 @@ class CacheModel {
   void WriteDiscards(std::span<const DblockRange> ranges, bool discarded);
   void StartHints(const BeginHints& m);
   void ChangeSize(const Resize& m);
-  void BoundOblocks(std::optional<Sectors> origin_size, bool clean);
+  void BoundOblocks(std::optional<Sectors> origin_size);
 
   void Collect(const InsertMappings& m, std::set<Reason>& faults) const;
   void Collect(const RemoveMappings& m, std::set<Reason>& faults) const;
