@@ -1,0 +1,191 @@
+// Callers that ask for more than they take: memory stays bounded, and the others are served meanwhile.
+#include <algorithm>
+#include <atomic>
+#include <latch>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "grpcpp/create_channel.h"
+#include "tests/e2e/daemon.h"
+#include "tests/e2e/scrape.h"
+
+namespace dmcached {
+namespace {
+
+// Sanitizers keep memory that was freed.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool kMemoryTells = false;
+#else
+constexpr bool kMemoryTells = true;
+#endif
+
+class FloodsTest : public DaemonTest {
+ protected:
+  static constexpr uint32_t kMapped = 200000;
+
+  FloodsTest() {
+    config_.metrics = "127.0.0.1:0";
+    Start();
+    NewMetadata("metadata", 32 << 20);
+    v1::CreateCacheRequest create = CreateRequest();
+    create.set_cache_blocks(2 * kMapped);
+    create.set_origin_size_sectors(uint64_t{2 * kMapped} * kBlockSectors);
+    Create(create);
+    for (uint32_t begin = 0; begin < kMapped; begin += 50000) {
+      Pairs pairs;
+      for (uint32_t i = begin; i < begin + 50000; ++i) pairs.emplace_back(i, i);
+      EXPECT_THAT(Insert(pairs), Succeeds());
+    }
+    EXPECT_THAT(Commit(), Succeeds());
+  }
+
+  Series Scraped() { return Scrape(app().metrics_address()); }
+  // A caller with a connection of its own, which takes little at a time.
+  std::unique_ptr<v1::MetadataService::Stub> OtherCaller() {
+    grpc::ChannelArguments arguments;
+    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+    arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+    arguments.SetInt(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, 65535);
+    return v1::MetadataService::NewStub(
+        grpc::CreateCustomChannel(app().addresses()[0], grpc::InsecureChannelCredentials(), arguments));
+  }
+  // One caller's whole work: it succeeds whatever the others do.
+  void ExpectServed(uint32_t cblock) {
+    EXPECT_THAT(Lookup({1, cblock}).mapped(), testing::ElementsAre(true, false));
+    EXPECT_THAT(Insert({{cblock, cblock}}, /*dirty=*/true), Succeeds());
+    EXPECT_THAT(Remove({{cblock, cblock}}, /*discard_dirty=*/true), Succeeds());
+  }
+};
+
+// A request of the flood: look-ups that read much, and durable mutations.
+struct Call {
+  Context context;
+  v1::LookupMappingsResponse found;
+  v1::MarkDirtyResponse marked;
+};
+
+TEST_F(FloodsTest, AnotherCallerIsServedDuringAFloodOfRequests) {
+  constexpr uint32_t kCalls = 2000;
+  v1::LookupMappingsRequest lookup;
+  lookup.set_cache(kCache);
+  for (uint32_t i = 0; i < 2000; ++i) lookup.add_cblocks(i * 97 % kMapped);
+  v1::MarkDirtyRequest mark;
+  mark.set_cache(kCache);
+  for (uint32_t i = 0; i < 100; ++i) mark.add_cblocks(i);
+  const auto flooder = OtherCaller();
+  std::vector<std::unique_ptr<Call>> calls;
+  std::atomic<uint32_t> wrong{0};
+  std::atomic<uint32_t> answered{0};
+  std::latch done(kCalls);
+  const auto end = [&](const grpc::Status& status) {
+    // What does not fit is refused at once, by name.
+    const std::string reason = status.ok() ? "OVERLOADED" : ErrorInfoOf(status).reason();
+    if (reason != "OVERLOADED") ++wrong;
+    ++answered;
+    done.count_down();
+  };
+  for (uint32_t i = 0; i < kCalls; ++i) {
+    Call* call = calls.emplace_back(std::make_unique<Call>()).get();
+    if (i % 2 == 0) {
+      flooder->async()->LookupMappings(&call->context, &lookup, &call->found, end);
+    } else {
+      flooder->async()->MarkDirty(&call->context, &mark, &call->marked, end);
+    }
+  }
+  uint32_t served = 0;
+  do {
+    ExpectServed(kMapped + served++ % kMapped);
+  } while (answered < kCalls && !HasFailure());
+  done.wait();
+  EXPECT_EQ(wrong, 0u);
+  RecordProperty("served", static_cast<int>(served));
+}
+
+struct SlowReader {
+  Context context;
+  std::unique_ptr<grpc::ClientReader<v1::ListMappingsResponse>> stream;
+};
+
+TEST_F(FloodsTest, ReadersThatStopHoldNeitherMemoryNorOthersUp) {
+  constexpr uint32_t kReaders = 200;
+  constexpr uint32_t kReadersPerCaller = 25;
+  const Series before = Scraped();
+  std::vector<std::unique_ptr<v1::MetadataService::Stub>> callers;
+  std::vector<SlowReader> readers(kReaders);
+  v1::ListMappingsRequest request;
+  request.set_cache(kCache);
+  for (uint32_t i = 0; i < kReaders; ++i) {
+    if (i % kReadersPerCaller == 0) callers.push_back(OtherCaller());
+    readers[i].stream = callers.back()->ListMappings(&readers[i].context, request);
+    v1::ListMappingsResponse page;
+    ASSERT_TRUE(readers[i].stream->Read(&page));
+    // Each sees another state, so that snapshots cannot be shared.
+    if (i % 10 == 0) ExpectServed(kMapped + i);
+  }
+  EXPECT_LE(Get().snapshots(), 4u);
+  const Series after = Scraped();
+  const std::string read = "dmcached_device_io_bytes_total{cache=\"c1\",device=\"metadata\",op=\"read\"}";
+  constexpr double kWholeList = 8.0 * kMapped;
+  EXPECT_LT(after.At(read) - before.At(read), kReaders * kWholeList / 4)
+      << "lists are read only as far as they are taken";
+  EXPECT_LE(after.Of("dmcached_block_cache_bytes"), static_cast<double>(config_.block_cache_bytes));
+  const double grown = after.At("process_resident_memory_bytes") - before.At("process_resident_memory_bytes");
+  RecordProperty("grown_bytes", std::to_string(grown));
+  RecordProperty("read_bytes", std::to_string(after.At(read) - before.At(read)));
+  if (kMemoryTells) {
+    EXPECT_LT(grown, kReaders * 512.0 * 1024);
+  }
+  for (SlowReader& reader : readers) {
+    reader.context.TryCancel();
+    v1::ListMappingsResponse page;
+    while (reader.stream->Read(&page)) {
+    }
+    (void)reader.stream->Finish();
+  }
+  ExpectServed(kMapped);
+}
+
+// Acknowledgements are gathered up to a limit; then nothing more is read from the caller.
+TEST_F(FloodsTest, AStreamOfMutationsThatIsNeverReadIsHeldBack) {
+  constexpr uint64_t kBatches = 100000;  // 200 MB.
+  constexpr uint32_t kItems = 1000;
+  const auto caller = OtherCaller();
+  Context context;
+  const auto stream = caller->Mutate(&context);
+  const double before = Scraped().At("process_resident_memory_bytes");
+  const uint64_t revision = Get().revision();
+  std::atomic<uint64_t> written{0};
+  std::jthread writer([&] {
+    v1::MutateRequest batch;
+    batch.set_cache(kCache);
+    for (uint32_t i = 0; i < kItems; ++i) batch.mutable_mark_dirty()->add_cblocks(100 * i);
+    do {
+      batch.set_batch(written + 1);
+    } while (stream->Write(batch) && ++written < kBatches);
+  });
+  // Held back: nothing of it happens any more while the others are served many times.
+  uint64_t seen = 0;
+  for (uint32_t still = 0; still < 100 && written < kBatches && !HasFailure(); ++still) {
+    ExpectServed(kMapped);
+    const uint64_t now = written;
+    if (now != seen) still = 0;
+    seen = now;
+  }
+  EXPECT_LT(written, kBatches);
+  EXPECT_GT(Get().revision(), revision);
+  RecordProperty("applied", std::to_string(Get().revision() - revision));
+  const double grown = Scraped().At("process_resident_memory_bytes") - before;
+  RecordProperty("grown_bytes", std::to_string(grown));
+  RecordProperty("written", std::to_string(written));
+  if (kMemoryTells) {
+    EXPECT_LT(grown, 64.0 * 1024 * 1024);
+  }
+  context.TryCancel();
+  writer.join();
+  EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::CANCELLED);
+  ExpectServed(kMapped);
+}
+
+}  // namespace
+}  // namespace dmcached
