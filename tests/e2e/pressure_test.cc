@@ -7,6 +7,7 @@
 
 #include "grpcpp/create_channel.h"
 #include "tests/e2e/daemon.h"
+#include "tests/e2e/scrape.h"
 #include "tests/e2e/switched_device.h"
 
 namespace dmcached {
@@ -16,6 +17,7 @@ class PressureTest : public DaemonTest {
  protected:
   PressureTest() {
     config_.commit_interval_ms = 3600000;
+    config_.metrics = "127.0.0.1:0";
     opener_ = OpenSwitched(device_);
     Start();
   }
@@ -182,6 +184,7 @@ TEST_F(PressureTest, TheOldestSnapshotGivesWayWhenSpaceIsShort) {
   const auto reader = slow->ListMappings(&context, request);
   v1::ListMappingsResponse page;
   ASSERT_TRUE(reader->Read(&page));
+  EXPECT_EQ(Scrape(app().metrics_address()).Of("dmcached_snapshots"), 1);
   // Every array block changes again and again, so the snapshot's blocks are needed.
   for (uint32_t round = 0; round < 4; ++round) {
     Pairs some;
@@ -206,6 +209,7 @@ TEST_F(PressureTest, TheOldestSnapshotGivesWayWhenSpaceIsShort) {
   }
   EXPECT_THAT(reader->Finish(), FailsWith(Reason::kSnapshotRevoked));
   EXPECT_LT(read, kMapped);
+  EXPECT_EQ(Scrape(app().metrics_address()).Of("dmcached_snapshots_revoked_total"), 1);
   // The cursor goes on in a new snapshot.
   request.set_cursor(cursor);
   Context second;
@@ -214,6 +218,31 @@ TEST_F(PressureTest, TheOldestSnapshotGivesWayWhenSpaceIsShort) {
   EXPECT_THAT(rest->Finish(), Succeeds());
   EXPECT_LE(read, kMapped);
   EXPECT_GE(read, kMapped - 4 * (kMapped / 500));
+}
+
+TEST_F(PressureTest, AnInsertThatFindsNoSpaceIsRefusedWholeAndSmallerOnesPass) {
+  constexpr uint32_t kEntries = 509;  // Of a mapping block.
+  constexpr uint32_t kArrayBlocks = 20;
+  // Room for copies of some of the mapping blocks, but not of all.
+  NewMetadata("metadata", 42 * 4096);
+  v1::CreateCacheRequest create = CreateRequest();
+  create.set_cache_blocks(kArrayBlocks * kEntries);
+  Create(create);
+  const auto spread = [](uint32_t first, uint32_t count) {
+    Pairs pairs;
+    for (uint32_t i = 0; i < count; ++i) pairs.emplace_back((first + i) * kEntries, first + i);
+    return pairs;
+  };
+  EXPECT_THAT(Insert(spread(0, kArrayBlocks)), FailsWith(Reason::kMetadataNoSpace));
+  EXPECT_THAT(Insert(spread(0, kArrayBlocks), /*dirty=*/true), FailsWith(Reason::kMetadataNoSpace));
+  EXPECT_EQ(Get().state(), v1::Cache::STATE_OPEN);
+  EXPECT_EQ(Get().mapped_blocks(), 0u);
+  const Series series = Scrape(app().metrics_address());
+  EXPECT_EQ(series.At("dmcached_mutations_rejected_total{cache=\"c1\",reason=\"METADATA_NO_SPACE\"}"), 2);
+  for (uint32_t first = 0; first < kArrayBlocks; first += 4) ASSERT_THAT(Insert(spread(first, 4)), Succeeds());
+  ASSERT_THAT(Close(), Succeeds());
+  OpenStandard();
+  EXPECT_EQ(List(), spread(0, kArrayBlocks));
 }
 
 }  // namespace
