@@ -139,8 +139,8 @@ absl::StatusOr<Json> ParseJson(const std::string& text) {
     Json root = Json::parse(text, watch);
     if (!duplicate.empty()) return Invalid(absl::StrCat("key ", duplicate, " is given twice in one object"));
     return root;
-  } catch (const Json::parse_error& error) {
-    // "[json.exception.parse_error.101] parse error at line 3, column 5: ...".
+  } catch (const Json::exception& error) {
+    // "[json.exception.parse_error.101] parse error at line 3, column 5: ...", or that a number is too large.
     const std::string what = error.what();
     const size_t begin = what.find("] ");
     return Invalid(begin == std::string::npos ? what : what.substr(begin + 2));

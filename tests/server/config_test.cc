@@ -55,6 +55,11 @@ TEST(ConfigTest, WhatIsMissingKeepsItsDefault) {
   EXPECT_THAT(CheckConfig(config), IsOk());
 }
 
+TEST(ConfigTest, ANumberTooLargeForAnythingIsAnErrorToo) {
+  EXPECT_THAT(Message(Parse("{\"commit_interval_ms\": 1.5e310}")),
+              testing::AllOf(HasSubstr("c.json: "), HasSubstr("1.5e310")));
+}
+
 TEST(ConfigTest, SyntaxErrorsNameFileLineAndColumn) {
   EXPECT_THAT(Message(Parse("{\n  \"listen\": [,]\n}")), testing::AllOf(HasSubstr("c.json: "), HasSubstr("line 2")));
   EXPECT_THAT(Message(Parse("{\n  \"listen\": [,]\n}")), HasSubstr("column 14"));
