@@ -12,6 +12,7 @@
 #include "core/cache/geometry.h"
 #include "core/format/layout.h"
 #include "tests/crash/image_judge.h"
+#include "tests/support/device_handle.h"
 #include "tests/support/image_walker.h"
 
 namespace dmcached {
@@ -323,7 +324,7 @@ void EngineHistory::CheckSnapshots() {
 
 void EngineHistory::StartEngine() {
   ++options_.seed;
-  const DeviceOpener opener = [this](const DeviceRequest&) { return NewHandle(device_); };
+  const DeviceOpener opener = [this](const DeviceRequest&) { return std::make_unique<DeviceHandle>(device_); };
   engine_ = std::make_unique<Engine>(options_, opener, clock_, executors_, executors_.readers());
 }
 
@@ -499,31 +500,6 @@ void EngineHistory::CallOpen(OpenOptions options, bool mid_open, const PointSet&
   results_.clear();
   states_[opened_at_] = model_.durable();
   points_.BeginIncarnation(opened_at_, *during.rbegin());
-}
-
-HistoryNumbers& HistoryNumbers::operator+=(const HistoryNumbers& other) {
-  requests += other.requests;
-  applied += other.applied;
-  acknowledged_durable += other.acknowledged_durable;
-  commits += other.commits;
-  opens += other.opens;
-  adoptions += other.adoptions;
-  kills += other.kills;
-  power_cuts += other.power_cuts;
-  failed_operations += other.failed_operations;
-  snapshots += other.snapshots;
-  snapshots_read += other.snapshots_read;
-  pressure_commits += other.pressure_commits;
-  clean_closes += other.clean_closes;
-  return *this;
-}
-
-std::string HistoryNumbers::ToText() const {
-  return absl::StrCat(requests, " requests, ", applied, " applied, ", acknowledged_durable, " acknowledged durable, ",
-                      commits, " commits (", pressure_commits, " for memory or space), ", opens, " opens (", adoptions,
-                      " adopted), ", clean_closes, " clean closes, ", kills, " kills, ", power_cuts, " power cuts, ",
-                      failed_operations, " failed writes or flushes, ", snapshots, " snapshots (", snapshots_read,
-                      " read at the end)");
 }
 
 }  // namespace dmcached

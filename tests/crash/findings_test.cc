@@ -9,6 +9,7 @@
 
 #include "core/cache/engine.h"
 #include "tests/crash/recording_device.h"
+#include "tests/support/device_handle.h"
 #include "tests/support/image_walker.h"
 #include "tests/support/manual_clock.h"
 #include "tests/support/manual_executor.h"
@@ -35,7 +36,7 @@ class FindingsTest : public testing::Test {
     Kill();
     device_ = std::make_unique<RecordingDevice>(std::vector<std::byte>(metadata_blocks * kMetadataBlockBytes));
     engine_ = std::make_unique<Engine>(
-        options_, [this](const DeviceRequest&) { return NewHandle(*device_); }, clock_, executors_,
+        options_, [this](const DeviceRequest&) { return std::make_unique<DeviceHandle>(*device_); }, clock_, executors_,
         executors_.readers());
     CreateOptions create;
     create.name = "c";

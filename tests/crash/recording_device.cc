@@ -3,33 +3,6 @@
 #include <utility>
 
 namespace dmcached {
-namespace {
-
-class Handle : public BlockDevice {
- public:
-  explicit Handle(BlockDevice& device) : BlockDevice(device.name(), nullptr), device_(device) {}
-
-  uint64_t size_bytes() const override { return device_.size_bytes(); }
-  size_t alignment_bytes() const override { return device_.alignment_bytes(); }
-  bool direct_io() const override { return true; }
-  bool read_only() const override { return false; }
-
- protected:
-  absl::Status DoReadV(uint64_t offset_bytes, ReadBuffers buffers) override {
-    return device_.ReadV(offset_bytes, buffers);
-  }
-  absl::Status DoWriteV(uint64_t offset_bytes, WriteBuffers buffers) override {
-    return device_.WriteV(offset_bytes, buffers);
-  }
-  absl::Status DoFlush() override { return device_.Flush(); }
-
- private:
-  BlockDevice& device_;
-};
-
-}  // namespace
-
-std::unique_ptr<BlockDevice> NewHandle(BlockDevice& device) { return std::make_unique<Handle>(device); }
 
 RecordingDevice::RecordingDevice(std::span<const std::byte> image)
     : BlockDevice("recording", nullptr), device_(std::make_unique<FaultyDevice>(image)) {}

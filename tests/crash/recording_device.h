@@ -74,9 +74,6 @@ class RecordingDevice : public BlockDevice {  // Not thread-safe.
   std::function<void()> before_io_;
 };
 
-// What an opener gets: its own counters, the same bytes.
-std::unique_ptr<BlockDevice> NewHandle(BlockDevice& device);
-
 }  // namespace dmcached
 
 #endif  // DMCACHED_TESTS_CRASH_RECORDING_DEVICE_H_

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/base/status.h"
+#include "tests/support/device_handle.h"
 
 namespace dmcached {
 namespace {
@@ -23,28 +24,6 @@ constexpr std::array<bool, kGrown> MakeAllTrue() {
 }
 constexpr std::array<bool, kGrown> kAllTrue = MakeAllTrue();
 
-class Borrowed : public BlockDevice {
- public:
-  explicit Borrowed(BlockDevice& device) : BlockDevice(device.name(), nullptr), device_(device) {}
-
-  uint64_t size_bytes() const override { return device_.size_bytes(); }
-  size_t alignment_bytes() const override { return device_.alignment_bytes(); }
-  bool direct_io() const override { return true; }
-  bool read_only() const override { return false; }
-
- protected:
-  absl::Status DoReadV(uint64_t offset_bytes, ReadBuffers buffers) override {
-    return device_.ReadV(offset_bytes, buffers);
-  }
-  absl::Status DoWriteV(uint64_t offset_bytes, WriteBuffers buffers) override {
-    return device_.WriteV(offset_bytes, buffers);
-  }
-  absl::Status DoFlush() override { return device_.Flush(); }
-
- private:
-  BlockDevice& device_;
-};
-
 }  // namespace
 
 Scenario::Scenario(BlockDevice& device, uint32_t version) : version_(version), cblocks_(kGrown), oblocks_(kGrown) {
@@ -54,7 +33,7 @@ Scenario::Scenario(BlockDevice& device, uint32_t version) : version_(version), c
   options.recover_interval = Duration{0};
   options.block_cache_bytes = 8 * kMetadataBlockBytes;  // So that blocks are read again.
   engine_ = std::make_unique<Engine>(
-      options, [&device](const DeviceRequest&) { return std::make_unique<Borrowed>(device); }, clock_, executors_,
+      options, [&device](const DeviceRequest&) { return std::make_unique<DeviceHandle>(device); }, clock_, executors_,
       executors_.readers());
 }
 

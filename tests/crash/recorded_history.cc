@@ -1,0 +1,32 @@
+#include "tests/crash/recorded_history.h"
+
+#include "absl/strings/str_cat.h"
+
+namespace dmcached {
+
+HistoryNumbers& HistoryNumbers::operator+=(const HistoryNumbers& other) {
+  requests += other.requests;
+  applied += other.applied;
+  acknowledged_durable += other.acknowledged_durable;
+  commits += other.commits;
+  opens += other.opens;
+  adoptions += other.adoptions;
+  kills += other.kills;
+  power_cuts += other.power_cuts;
+  failed_operations += other.failed_operations;
+  snapshots += other.snapshots;
+  snapshots_read += other.snapshots_read;
+  pressure_commits += other.pressure_commits;
+  clean_closes += other.clean_closes;
+  return *this;
+}
+
+std::string HistoryNumbers::ToText() const {
+  return absl::StrCat(requests, " requests, ", applied, " applied, ", acknowledged_durable, " acknowledged durable, ",
+                      commits, " commits (", pressure_commits, " for memory or space), ", opens, " opens (", adoptions,
+                      " adopted), ", clean_closes, " clean closes, ", kills, " kills, ", power_cuts, " power cuts, ",
+                      failed_operations, " failed writes or flushes, ", snapshots, " snapshots (", snapshots_read,
+                      " read at the end)");
+}
+
+}  // namespace dmcached
