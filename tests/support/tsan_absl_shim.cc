@@ -4,8 +4,9 @@
 // ThreadSanitizer cannot see what absl::Mutex and absl::CondVar order, neither in gRPC's calls nor in ours, and would
 // report about 470 races that are none.  The program's own definitions of their methods, below, are found before the
 // library's, also by libgrpc, whose calls go through the PLT.  Each calls the library's and tells ThreadSanitizer of
-// the acquire or the release.  The same is done for gRPC's completion queues: whoever starts an operation with a tag
-// comes before whoever is given that tag back.
+// the acquire or the release.  The same is done for gRPC's completion queues (whoever starts an operation with a tag
+// comes before whoever is given that tag back) and for a request's interceptors (whoever builds the request comes
+// before whoever runs them).
 //
 // The symbols are those of absl::debian3 (libabsl 20220623); with another version the program stops at its first lock
 // with the name that was not found.  Suppressing reports by library instead would hide real races in callbacks.
@@ -157,4 +158,54 @@ extern "C" DMCACHED_UNSEEN grpc_event grpc_completion_queue_pluck(grpc_completio
   const grpc_event event = real(queue, tag, deadline, reserved);
   if (event.type == GRPC_OP_COMPLETE) __tsan_acquire(event.tag);
   return event;
+}
+
+// A server's request is built in one of libgrpc's threads and served in another.  Of all that libgrpc++ writes then,
+// only this inline constructor would be ours and instrumented.
+extern "C" void shim_construct_c1(void* methods) DMCACHED_SYMBOL("_ZN4grpc8internal27InterceptorBatchMethodsImplC1Ev");
+void shim_construct_c1(void* methods) {
+  static const auto real = Real<void (*)(void*)>("_ZN4grpc8internal27InterceptorBatchMethodsImplC1Ev");
+  real(methods);
+  __tsan_release(methods);
+}
+
+extern "C" void shim_construct_c2(void* methods) DMCACHED_SYMBOL("_ZN4grpc8internal27InterceptorBatchMethodsImplC2Ev");
+void shim_construct_c2(void* methods) { shim_construct_c1(methods); }
+
+// RunInterceptors(std::function<void()>): the argument is passed by address.
+extern "C" bool shim_run_interceptors(void* methods, void* done)
+    DMCACHED_SYMBOL("_ZN4grpc8internal27InterceptorBatchMethodsImpl15RunInterceptorsESt8functionIFvvEE");
+bool shim_run_interceptors(void* methods, void* done) {
+  static const auto real =
+      Real<bool (*)(void*, void*)>("_ZN4grpc8internal27InterceptorBatchMethodsImpl15RunInterceptorsESt8functionIFvvEE");
+  __tsan_acquire(methods);
+  return real(methods, done);
+}
+
+// grpc::internal::ServerCallbackCall counts its users down, in our threads and in the library's; the last one calls
+// these.  The counters lie behind the pointer to the virtual functions.
+struct CallbackCall {
+  void* functions;
+  int on_cancel_conditions_remaining;
+  int callbacks_outstanding;
+};
+
+// ScheduleOnDone(bool).
+extern "C" void shim_schedule_on_done(CallbackCall* call, bool in_this_thread)
+    DMCACHED_SYMBOL("_ZN4grpc8internal18ServerCallbackCall14ScheduleOnDoneEb");
+void shim_schedule_on_done(CallbackCall* call, bool in_this_thread) {
+  static const auto real =
+      Real<void (*)(CallbackCall*, bool)>("_ZN4grpc8internal18ServerCallbackCall14ScheduleOnDoneEb");
+  __tsan_acquire(&call->callbacks_outstanding);
+  real(call, in_this_thread);
+}
+
+// CallOnCancel(ServerReactor*).
+extern "C" void shim_call_on_cancel(CallbackCall* call, void* reactor)
+    DMCACHED_SYMBOL("_ZN4grpc8internal18ServerCallbackCall12CallOnCancelEPNS0_13ServerReactorE");
+void shim_call_on_cancel(CallbackCall* call, void* reactor) {
+  static const auto real =
+      Real<void (*)(CallbackCall*, void*)>("_ZN4grpc8internal18ServerCallbackCall12CallOnCancelEPNS0_13ServerReactorE");
+  __tsan_acquire(&call->on_cancel_conditions_remaining);
+  real(call, reactor);
 }
