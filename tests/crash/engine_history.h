@@ -26,6 +26,9 @@ namespace dmcached {
 // The same seed does the same.
 RecordedHistory RecordHistory(uint64_t seed, int steps);
 
+// One idea per source: engine_history.cc chooses what happens next and hears the device; _callers, what is asked for
+// and what answers promise; _model, what each commit point must hold; _lives, opens, closes, failures, kills, power
+// cuts.
 class EngineHistory {
  public:
   explicit EngineHistory(uint64_t seed);
