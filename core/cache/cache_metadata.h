@@ -205,8 +205,9 @@ class CacheMetadata {
   // In cblock order, hints judged for `policy` (nothing: the stored one).  The first error of `visit` ends it.
   absl::Status LoadMappings(const std::optional<HintPolicy>& policy, uint32_t hint_size,
                             const std::function<absl::Status(const LoadedMapping&)>& visit);
-  // Every dblock in order, with whether it is discarded (never after an unclean open).
-  absl::Status LoadDiscards(const std::function<absl::Status(Dblock, bool)>& visit);
+  // The discarded dblocks in order, as the longest ranges (none after an unclean open).  The first error of `visit`
+  // ends it.
+  absl::Status LoadDiscards(const std::function<absl::Status(const DblockRange&)>& visit);
 
  private:
   // Blocks that an operation had written in bulk, waiting to be put into arrays by its next round.

@@ -1,4 +1,8 @@
-// CacheMetadata: walks over every mapping and every discard block, as a target loads them.
+// CacheMetadata: walks over every mapping and every discarded range, as a target loads them.
+#include <algorithm>
+#include <vector>
+
+#include "core/base/bits.h"
 #include "core/base/status.h"
 #include "core/cache/cache_metadata.h"
 #include "core/format/layout.h"
@@ -34,19 +38,36 @@ absl::Status CacheMetadata::LoadMappings(const std::optional<HintPolicy>& policy
   return absl::OkStatus();
 }
 
-absl::Status CacheMetadata::LoadDiscards(const std::function<absl::Status(Dblock, bool)>& visit) {
+absl::Status CacheMetadata::LoadDiscards(const std::function<absl::Status(const DblockRange&)>& visit) {
+  if (assume_all_dirty_) return absl::OkStatus();
+  const uint64_t bits = superblock_.discard_blocks;
+  PackedArray& discards = store_->array(ArrayKind::kDiscards);
   Mutex unshared;
-  for (uint64_t dblock = 0; dblock < superblock_.discard_blocks; ++dblock) {
-    bool discarded = false;
+  bool open = false;  // A range goes on, from `begin`.
+  uint64_t begin = 0;
+  std::vector<uint64_t> words;
+  for (uint64_t bit = 0; bit < bits;) {
+    const uint64_t first = bit / kBitsPerWord;
+    const uint64_t end = std::min(CeilDiv(bits, kBitsPerWord), first + kArrayWordsPerBlock);
+    words.clear();
     DMCACHED_RETURN_IF_ERROR(RunWithBlocks(unshared, *store_, [&](BlockSet& set) {
-      PackedArray& discards = store_->array(ArrayKind::kDiscards);
-      if (assume_all_dirty_) return absl::OkStatus();
-      if (set.Read(discards, dblock / kBitsPerWord / kArrayWordsPerBlock)) discarded = DiscardBit(dblock);
+      if (!set.Read(discards, first / kArrayWordsPerBlock)) return absl::OkStatus();
+      for (uint64_t entry = first; entry < end; ++entry) words.push_back(discards.Word(entry));
       return absl::OkStatus();
     }));
-    DMCACHED_RETURN_IF_ERROR(visit(Dblock(dblock), discarded));
+    while (bit < std::min(bits, end * kBitsPerWord)) {
+      const uint64_t found = NextBit(words[bit / kBitsPerWord - first], bit % kBitsPerWord, !open);
+      bit = bit - bit % kBitsPerWord + found;
+      if (found == kBitsPerWord || bit >= bits) continue;
+      if (open) {
+        DMCACHED_RETURN_IF_ERROR(visit({Dblock(begin), Dblock(bit)}));
+      } else {
+        begin = bit;
+      }
+      open = !open;
+    }
   }
-  return absl::OkStatus();
+  return open ? visit({Dblock(begin), Dblock(bits)}) : absl::OkStatus();
 }
 
 }  // namespace dmcached

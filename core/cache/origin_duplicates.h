@@ -1,7 +1,7 @@
 // Finds an oblock that is mapped twice while the mapping array is read at open, in at most 64 MiB.
 //
-// Where the origin's range fits, one bit per oblock; else the oblocks themselves are collected and sorted, in as many
-// passes over the array as that takes.
+// Where the origin's range fits and is not out of proportion to the mappings (a superblock may claim any range), one
+// bit per oblock; else the oblocks themselves are collected and sorted, in as many passes over the array as that takes.
 #ifndef DMCACHED_CORE_CACHE_ORIGIN_DUPLICATES_H_
 #define DMCACHED_CORE_CACHE_ORIGIN_DUPLICATES_H_
 
@@ -18,7 +18,7 @@ class OriginDuplicates {  // Not thread-safe.
  public:
   // `oblock_end`: nearly every oblock is below it; `mappings`: at most so many.
   OriginDuplicates(uint64_t oblock_end, uint64_t mappings, uint64_t budget_bytes = kBudgetBytes) {
-    if (oblock_end <= budget_bytes * 8) {
+    if (oblock_end / 8 <= std::min(budget_bytes, mappings * kBitBytesPerMapping)) {
       seen_.resize(CeilDiv(oblock_end, 64));
     } else {
       // Half of it, for passes that get more than their share.
@@ -50,9 +50,12 @@ class OriginDuplicates {  // Not thread-safe.
   }
 
   const std::optional<Oblock>& duplicate() const { return duplicate_; }
+  uint64_t memory_bytes() const { return (seen_.capacity() + collected_.capacity()) * sizeof(uint64_t); }
 
  private:
   static constexpr uint64_t kBudgetBytes = 64u << 20;
+  // Bits are quicker than sorting, so they may take four times as much.
+  static constexpr uint64_t kBitBytesPerMapping = 4 * sizeof(uint64_t);
 
   // Mixed, because oblocks may all be multiples of something.
   uint64_t PassOf(Oblock oblock) const { return (oblock.value() * 0x9E3779B97F4A7C15 >> 32) % passes_; }

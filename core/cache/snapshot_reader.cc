@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "core/base/bits.h"
 #include "core/base/status.h"
 #include "core/format/layout.h"
 #include "core/store/block_reader.h"
@@ -152,10 +153,11 @@ absl::StatusOr<DiscardPage> SnapshotReader::ReadDiscards(Dblock from, size_t max
     DMCACHED_ASSIGN_OR_RETURN(std::vector<std::byte> bytes, ReadBlocks(ArrayKind::kDiscards, block, 1));
     const Values words(std::move(bytes), block, kArrayWordsPerBlock);
     const uint64_t block_end = std::min(bits, (block + 1) * kBitsPerBlock);
-    for (; bit < block_end; ++bit) {
+    while (bit < block_end) {
       if (!words.Has(bit / 64)) return TooShort(ArrayKindName(ArrayKind::kDiscards), bit / 64);
-      const bool set = (words.Get64(bit / 64) >> (bit % 64) & 1) != 0;
-      if (set == open) continue;
+      const uint64_t found = NextBit(words.Get64(bit / 64), bit % 64, /*set=*/!open);
+      bit = bit - bit % 64 + found;
+      if (found == 64 || bit >= block_end) continue;
       if (open) {
         page.ends.push_back(bit);
         if (page.begins.size() == max_items) {
@@ -165,7 +167,7 @@ absl::StatusOr<DiscardPage> SnapshotReader::ReadDiscards(Dblock from, size_t max
       } else {
         page.begins.push_back(bit);
       }
-      open = set;
+      open = !open;
     }
   }
   if (open) page.ends.push_back(bits);

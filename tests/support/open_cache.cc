@@ -1,5 +1,8 @@
 #include "tests/support/open_cache.h"
 
+#include <algorithm>
+#include <cstddef>
+
 #include "core/base/status.h"
 
 namespace dmcached {
@@ -26,11 +29,10 @@ absl::StatusOr<CacheContents> ReadContents(CacheMetadata& cache) {
         if (mapping.hint_valid) (*contents.hints)[mapping.cblock.value()] = mapping.hint;
         return absl::OkStatus();
       }));
-  DMCACHED_RETURN_IF_ERROR(cache.LoadDiscards([&](Dblock dblock, bool discarded) -> absl::Status {
-    if (dblock.value() != contents.discards.size()) {
-      return MakeError(Reason::kInvalidRequest, "LoadDiscards does not go in order");
-    }
-    contents.discards.push_back(discarded);
+  contents.discards.resize(superblock.discard_blocks);
+  DMCACHED_RETURN_IF_ERROR(cache.LoadDiscards([&](const DblockRange& range) {
+    std::fill(contents.discards.begin() + static_cast<std::ptrdiff_t>(range.begin.value()),
+              contents.discards.begin() + static_cast<std::ptrdiff_t>(range.end.value()), true);
     return absl::OkStatus();
   }));
   return contents;

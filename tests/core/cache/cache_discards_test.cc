@@ -126,15 +126,24 @@ TEST_P(SetDiscardTest, DblocksOfSeveralCacheBlocks) {
 class LoadDiscardsTest : public SetDiscardTest {};
 DMCACHED_BOTH_VERSIONS(LoadDiscardsTest);
 
-TEST_P(LoadDiscardsTest, EveryDblockInOrderUntilTheVisitorStops) {
-  ASSERT_THAT(cache_.SetDiscards({Dblocks(1, 2)}), IsOk());
-  std::vector<std::pair<uint64_t, bool>> seen;
-  auto visit = [&](Dblock dblock, bool discarded) {
-    seen.emplace_back(dblock.value(), discarded);
-    return seen.size() == 3 ? MakeError(Reason::kLost, "enough") : absl::OkStatus();
+TEST_P(LoadDiscardsTest, TheLongestRangesInOrderUntilTheVisitorStops) {
+  const uint64_t end = cache_->superblock().discard_blocks;
+  // A bit alone, a range over the end of a word, one of whole words, and one to the end.
+  const std::vector<DblockRange> ranges = {Dblocks(1, 2), Dblocks(60, 70), Dblocks(128, 320), Dblocks(end - 1, end)};
+  ASSERT_THAT(cache_.SetDiscards(ranges), IsOk());
+  std::vector<std::pair<uint64_t, uint64_t>> seen;
+  size_t most = ranges.size() + 1;
+  auto visit = [&](const DblockRange& range) {
+    seen.emplace_back(range.begin.value(), range.end.value());
+    return seen.size() == most ? MakeError(Reason::kLost, "enough") : absl::OkStatus();
   };
+  EXPECT_THAT(cache_->LoadDiscards(visit), IsOk());
+  EXPECT_THAT(seen,
+              ElementsAre(std::pair(1u, 2u), std::pair(60u, 70u), std::pair(128u, 320u), std::pair(end - 1, end)));
+  seen.clear();
+  most = 2;
   EXPECT_THAT(cache_->LoadDiscards(visit), HasReasonIs(Reason::kLost));
-  EXPECT_THAT(seen, ElementsAre(std::pair(0u, false), std::pair(1u, true), std::pair(2u, false)));
+  EXPECT_EQ(seen.size(), 2u);
 }
 
 TEST_P(LoadDiscardsTest, BitsPastTheEndMeanNothing) {

@@ -170,8 +170,8 @@ class TestCache {
   }
   std::vector<uint64_t> LoadDiscards() {
     std::vector<uint64_t> found;
-    const absl::Status status = cache_->LoadDiscards([&](Dblock dblock, bool discarded) {
-      if (discarded) found.push_back(dblock.value());
+    const absl::Status status = cache_->LoadDiscards([&](const DblockRange& range) {
+      for (uint64_t i = range.begin.value(); i < range.end.value(); ++i) found.push_back(i);
       return absl::OkStatus();
     });
     EXPECT_THAT(status, IsOk());

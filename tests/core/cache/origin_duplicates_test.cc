@@ -38,6 +38,13 @@ TEST(OriginDuplicatesTest, ByPassesWhereItIsLarge) {
   }
 }
 
+TEST(OriginDuplicatesTest, AClaimedOriginTakesNoMemoryOutOfProportionToTheMappings) {
+  for (uint64_t oblock_end = 1; oblock_end <= uint64_t{1} << 48; oblock_end *= 2) {
+    EXPECT_LE(OriginDuplicates(oblock_end, 100).memory_bytes(), 100u * 32) << oblock_end;
+  }
+  EXPECT_LE(OriginDuplicates(uint64_t{1} << 48, uint64_t{1} << 32).memory_bytes(), 64u << 20);
+}
+
 TEST(OriginDuplicatesTest, BothWaysForOblocksBeyondTheKnownEnd) {
   OriginDuplicates twice(100, 4);
   EXPECT_EQ(FindDuplicate(twice, {5, 1000000, 7, 1000000}), Oblock(1000000));
