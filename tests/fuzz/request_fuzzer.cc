@@ -1,7 +1,8 @@
-// Arbitrary request messages, several at a time, to every method of a live server in this process: each is answered,
-// and the server goes on.
+// Arbitrary request messages, several calls at a time, to every method of a live server in this process, streams
+// included: each call ends, and the server goes on.
 //
-// An input is a list of (method, message).  The server's caches lie on devices in memory.
+// An input is a list of (method, messages, when to cancel).  All calls are made as if both sides streamed: a method
+// that takes one message may get none, or several.  The server's caches lie on devices in memory.
 #include <fuzzer/FuzzedDataProvider.h>
 #include <grpcpp/create_channel.h>
 #include <grpcpp/generic/generic_stub.h>
@@ -19,6 +20,7 @@
 #include "core/base/status.h"
 #include "core/device/memory_device.h"
 #include "dmcached/v1/cache_service.grpc.pb.h"
+#include "dmcached/v1/maintenance_service.grpc.pb.h"
 #include "dmcached/v1/metadata_service.grpc.pb.h"
 #include "server/app.h"
 #include "spdlog/sinks/null_sink.h"
@@ -28,10 +30,11 @@ namespace {
 
 constexpr uint64_t kDeviceBytes = 4 << 20;
 
-// Every method, as the descriptors of both services name it.
+// Every method, as the descriptors of the services name it.
 std::vector<const google::protobuf::MethodDescriptor*> Methods() {
   std::vector<const google::protobuf::MethodDescriptor*> methods;
-  for (const char* service : {"dmcached.v1.CacheService", "dmcached.v1.MetadataService"}) {
+  for (const char* service :
+       {"dmcached.v1.CacheService", "dmcached.v1.MetadataService", "dmcached.v1.MaintenanceService"}) {
     const auto* found = google::protobuf::DescriptorPool::generated_pool()->FindServiceByName(service);
     DMCACHED_CHECK(found != nullptr);
     for (int i = 0; i < found->method_count(); ++i) methods.push_back(found->method(i));
@@ -54,6 +57,52 @@ absl::StatusOr<std::unique_ptr<BlockDevice>> OpenDevice(const DeviceRequest& req
 Log QuietLog() {
   return Log(std::make_shared<spdlog::logger>("fuzz", std::make_shared<spdlog::sinks::null_sink_mt>()));
 }
+
+struct CallPlan {
+  std::string method;
+  std::vector<std::string> messages;
+  int reads_until_cancelled = -1;  // Less than 0: it never is.
+};
+
+// Sends its messages one after the other and reads answers until the call ends.
+class Call : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
+ public:
+  Call(grpc::GenericStub& stub, const CallPlan& plan, std::latch& done) : plan_(plan), done_(done) {
+    context_.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(2));
+    stub.PrepareBidiStreamingCall(&context_, plan.method, grpc::StubOptions(), this);
+    WriteNext();
+    ReadNext();
+    StartCall();
+  }
+
+  void OnWriteDone(bool ok) override {
+    if (ok) WriteNext();
+  }
+  void OnReadDone(bool ok) override {
+    if (ok) ReadNext();
+  }
+  void OnDone(const grpc::Status&) override { done_.count_down(); }
+
+ private:
+  void WriteNext() {
+    if (written_ == plan_.messages.size()) return StartWritesDone();
+    const grpc::Slice slice(plan_.messages[written_++]);
+    message_ = grpc::ByteBuffer(&slice, 1);
+    StartWrite(&message_);
+  }
+  void ReadNext() {
+    if (reads_++ == plan_.reads_until_cancelled) context_.TryCancel();
+    StartRead(&answer_);
+  }
+
+  const CallPlan& plan_;
+  std::latch& done_;
+  grpc::ClientContext context_;
+  grpc::ByteBuffer message_;
+  grpc::ByteBuffer answer_;
+  size_t written_ = 0;
+  int reads_ = 0;
+};
 
 class Server {
  public:
@@ -86,23 +135,11 @@ class Server {
     }
   }
 
-  // Sends all at once and waits for all answers.
-  void Send(const std::vector<std::pair<std::string, std::string>>& calls) {
-    struct Call {
-      grpc::ClientContext context;
-      grpc::ByteBuffer request;
-      grpc::ByteBuffer response;
-    };
-    std::vector<std::unique_ptr<Call>> running;
-    std::latch done(static_cast<ptrdiff_t>(calls.size()));
-    for (const auto& [method, message] : calls) {
-      Call& call = *running.emplace_back(std::make_unique<Call>());
-      const grpc::Slice slice(message);
-      call.request = grpc::ByteBuffer(&slice, 1);
-      call.context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(2));
-      stub_->UnaryCall(&call.context, method, grpc::StubOptions(), &call.request, &call.response,
-                       [&done](const grpc::Status&) { done.count_down(); });
-    }
+  // Makes all calls at once and waits for their ends.
+  void Send(const std::vector<CallPlan>& plans) {
+    std::latch done(static_cast<ptrdiff_t>(plans.size()));
+    std::vector<std::unique_ptr<Call>> calls;
+    for (const CallPlan& plan : plans) calls.push_back(std::make_unique<Call>(*stub_, plan, done));
     done.wait();
   }
 
@@ -128,10 +165,16 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   static auto* server = new Server;  // Until the process ends.
   static const auto methods = Methods();
   FuzzedDataProvider data(bytes, size);
-  std::vector<std::pair<std::string, std::string>> calls;
+  std::vector<CallPlan> calls;
   while (data.remaining_bytes() > 0 && calls.size() < 16) {
     const auto& method = *methods[data.ConsumeIntegralInRange<size_t>(0, methods.size() - 1)];
-    calls.emplace_back(PathOf(method), data.ConsumeRandomLengthString(4096));
+    CallPlan& plan = calls.emplace_back();
+    plan.method = PathOf(method);
+    const auto shape = data.ConsumeIntegral<uint8_t>();
+    // Mostly one message where one is asked for.
+    size_t messages = method.client_streaming() ? shape % 8 : shape % 16 == 0 ? 0 : shape % 16 == 1 ? 2 : 1;
+    while (messages-- > 0) plan.messages.push_back(data.ConsumeRandomLengthString(4096));
+    if (shape / 16 < 4) plan.reads_until_cancelled = shape / 16;
   }
   server->Send(calls);
   server->MustAnswer();
