@@ -129,7 +129,7 @@ grpc::ServerUnaryReactor* CacheServiceImpl::CloseCache(grpc::CallbackServerConte
     return reactor;
   }
   engine_.Close(request->name(), CloseOptions{request->require_no_dirty(), request->discard_uncommitted()},
-                [this, reactor, request](absl::Status status) {
+                [this, reactor, request](const absl::Status& status) {
                   LogOutcome("cache_close", request->name(), status);
                   reactor->Finish(ToGrpcStatus(status));
                 });
@@ -213,7 +213,7 @@ grpc::ServerUnaryReactor* CacheServiceImpl::DeleteCache(grpc::CallbackServerCont
     return reactor;
   }
   engine_.Delete(request->name(), DeleteOptions{request->wipe(), request->discard_dirty()},
-                 [this, reactor, request](absl::Status status) {
+                 [this, reactor, request](const absl::Status& status) {
                    LogOutcome("cache_delete", request->name(), status);
                    reactor->Finish(ToGrpcStatus(status));
                  });

@@ -127,8 +127,9 @@ absl::Status CacheMetadata::CheckOpen(const OpenParams& params) const {
 absl::StatusOr<std::unique_ptr<CacheMetadata>> CacheMetadata::Open(std::shared_ptr<BlockDevice> device,
                                                                    const OpenParams& params,
                                                                    std::shared_ptr<CacheCounters> counters) {
-  absl::StatusOr<std::unique_ptr<CacheMetadata>> cache = OpenUncounted(std::move(device), params, counters);
-  CountFailedCheck(cache.status(), *counters);
+  CacheCounters& counted = *counters;
+  absl::StatusOr<std::unique_ptr<CacheMetadata>> cache = OpenUncounted(std::move(device), params, std::move(counters));
+  CountFailedCheck(cache.status(), counted);
   return cache;
 }
 

@@ -213,7 +213,7 @@ class ServedCache : public std::enable_shared_from_this<ServedCache> {  // Threa
   absl::StatusOr<OpenResult> Opened(const absl::Status& status) const ABSL_LOCKS_EXCLUDED(mutex_);
   // A new incarnation.
   void Install(std::unique_ptr<CacheMetadata> metadata) ABSL_LOCKS_EXCLUDED(mutex_);
-  void RunRecover(OpenOptions asked, Callback<absl::StatusOr<OpenResult>> done);
+  void RunRecover(const OpenOptions& asked, Callback<absl::StatusOr<OpenResult>> done);
   // Runs `task` once no commit is being written; tells the writer to stop.
   void WhenWriterStopped(Task task);
   // Waits for look-ups, ends snapshots, forgets the metadata.

@@ -226,13 +226,12 @@ void ServedCache::Recover(OpenOptions asked, Callback<absl::StatusOr<OpenResult>
                                        absl::StrCat("recover cache ", name_, " from ", asked.metadata_path,
                                                     ": it was opened from ", metadata_path(), "; close it first")));
     }
-    WhenWriterStopped([this, asked = std::move(asked), done = std::move(done)]() mutable {
-      RunRecover(std::move(asked), std::move(done));
-    });
+    WhenWriterStopped(
+        [this, asked = std::move(asked), done = std::move(done)]() mutable { RunRecover(asked, std::move(done)); });
   });
 }
 
-void ServedCache::RunRecover(OpenOptions asked, Callback<absl::StatusOr<OpenResult>> done) {
+void ServedCache::RunRecover(const OpenOptions& asked, Callback<absl::StatusOr<OpenResult>> done) {
   DropMetadata();
   // The device may have come back as another one under the same path.
   CloseDevices();

@@ -19,7 +19,7 @@ CblockRange OneCblock(uint64_t cblock) {
 }  // namespace
 
 void ArrayCheck::Report(FindingKind kind, Severity severity, ArrayKind array, std::optional<MetadataBlock> block,
-                        const std::optional<CblockRange>& cblocks, std::string message, uint64_t count) {
+                        const std::optional<CblockRange>& cblocks, const std::string& message, uint64_t count) {
   Finding finding;
   finding.kind = kind;
   finding.severity = severity;

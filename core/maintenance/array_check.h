@@ -61,7 +61,7 @@ class ArrayCheck {  // Not thread-safe.
   void ReportSurplus(const ArrayShape& shape, const WalkedIndex& index, const Extent& extent);
   void ReportBitsPastEnd(const ArrayShape& shape, MetadataBlock location, uint64_t word, uint64_t bits);
   void Report(FindingKind kind, Severity severity, ArrayKind array, std::optional<MetadataBlock> block,
-              const std::optional<CblockRange>& cblocks, std::string message, uint64_t count = 1);
+              const std::optional<CblockRange>& cblocks, const std::string& message, uint64_t count = 1);
   // Where the origin ends, as far as it is known.
   uint64_t OblockEnd() const;
 

@@ -39,7 +39,7 @@ IndexWalk::IndexWalk(CheckContext& context, const ArrayShape& shape)
 }
 
 void IndexWalk::Report(FindingKind kind, Severity severity, std::optional<uint64_t> block,
-                       const std::optional<CblockRange>& cblocks, std::string message) {
+                       const std::optional<CblockRange>& cblocks, const std::string& message) {
   Finding finding;
   finding.kind = kind;
   finding.severity = severity;

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -48,7 +49,7 @@ class IndexWalk {  // Not thread-safe; for one walk.
   void MarkLost(uint64_t begin, uint64_t end);
   void ReportMissing();
   void Report(FindingKind kind, Severity severity, std::optional<uint64_t> block,
-              const std::optional<CblockRange>& cblocks, std::string message);
+              const std::optional<CblockRange>& cblocks, const std::string& message);
 
   CheckContext& context_;
   const ArrayShape& shape_;

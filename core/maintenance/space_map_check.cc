@@ -17,7 +17,8 @@ constexpr uint64_t kLowBits = 0x5555555555555555;
 SpaceMapCheck::SpaceMapCheck(CheckContext& context)
     : context_(context), blocks_(context.reach.blocks()), named_(blocks_) {}
 
-void SpaceMapCheck::Report(FindingKind kind, Severity severity, std::optional<uint64_t> block, std::string message) {
+void SpaceMapCheck::Report(FindingKind kind, Severity severity, std::optional<uint64_t> block,
+                           const std::string& message) {
   Finding finding;
   finding.kind = kind;
   finding.severity = severity;

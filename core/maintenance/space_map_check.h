@@ -54,7 +54,7 @@ class SpaceMapCheck {  // Not thread-safe.
   void CompareBlocks(bool complete);
   void CheckCounters();
   void CheckFree(size_t bitmap);
-  void Report(FindingKind kind, Severity severity, std::optional<uint64_t> block, std::string message);
+  void Report(FindingKind kind, Severity severity, std::optional<uint64_t> block, const std::string& message);
 
   CheckContext& context_;
   const uint64_t blocks_;

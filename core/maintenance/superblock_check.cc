@@ -12,7 +12,7 @@
 namespace dmcached {
 namespace {
 
-void Report(FindingCollector& findings, FindingKind kind, Severity severity, std::string message) {
+void Report(FindingCollector& findings, FindingKind kind, Severity severity, const std::string& message) {
   Finding finding;
   finding.kind = kind;
   finding.severity = severity;
@@ -67,7 +67,7 @@ std::optional<Superblock> CheckSuperblockBytes(std::span<const std::byte> block,
 }
 
 uint64_t CheckSuperblockFields(const Superblock& superblock, uint64_t device_blocks, FindingCollector& findings) {
-  const auto field = [&](std::string message) {
+  const auto field = [&](const std::string& message) {
     Report(findings, FindingKind::kSuperblockField, Severity::kFatal, std::move(message));
   };
   CheckFeatureWord("flags", superblock.other_flags, findings);

@@ -371,7 +371,7 @@ TEST_F(CliTest, EveryCommandShowsAnExample) {
   for (std::vector<std::string> command : commands) {
     std::string name = "dmcachectl";
     for (const std::string& word : command) name += " " + word;
-    command.push_back("--help");
+    command.emplace_back("--help");
     std::istringstream in;
     std::ostringstream out;
     std::ostringstream err;
@@ -384,7 +384,7 @@ TEST_F(CliTest, EveryCommandShowsAnExample) {
 }
 
 std::vector<std::string> WithHelp(std::vector<std::string> command) {
-  command.push_back("--help");
+  command.emplace_back("--help");
   return command;
 }
 

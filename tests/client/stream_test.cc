@@ -14,7 +14,7 @@ namespace {
 
 using testing::ElementsAre;
 
-v1::ListMappingsResponse Page(std::vector<uint32_t> cblocks, const std::string& cursor) {
+v1::ListMappingsResponse Page(const std::vector<uint32_t>& cblocks, const std::string& cursor) {
   v1::ListMappingsResponse page;
   for (const uint32_t cblock : cblocks) {
     page.add_cblocks(cblock);

@@ -16,7 +16,7 @@ std::vector<std::vector<bool>> ChooseSurvivors(const CrashMedium& medium, Random
     const uint64_t fate = random.Below(3);
     survivors[write].assign(medium.sectors(write), fate == kWhole);
     if (fate != kTorn) continue;
-    for (size_t sector = 0; sector < survivors[write].size(); ++sector) survivors[write][sector] = random.OneIn(2);
+    for (auto sector : survivors[write]) sector = random.OneIn(2);
   }
   return survivors;
 }

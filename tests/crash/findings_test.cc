@@ -51,7 +51,7 @@ class FindingsTest : public testing::Test {
   using Answer = std::shared_ptr<absl::Status>;
   // Sends a dirty insert; its answer comes when it is durable.
   Answer InsertDirty(uint32_t cblock, uint64_t oblock) {
-    static const bool kDirty = true;
+    static constexpr bool kDirty = true;
     const auto columns = KeepColumns(cblock, oblock);
     InsertMappings insert;
     insert.cblocks = columns->first;
@@ -91,7 +91,7 @@ class FindingsTest : public testing::Test {
 
   using Columns = std::shared_ptr<std::pair<std::vector<uint32_t>, std::vector<uint64_t>>>;
   static Columns KeepColumns(uint32_t cblock, uint64_t oblock) {
-    return Columns(new Columns::element_type({cblock}, {oblock}));
+    return std::make_shared<Columns::element_type>(std::vector{cblock}, std::vector{oblock});
   }
   Answer Send(const Mutation& mutation, const Columns& columns) {
     auto answer = std::make_shared<absl::Status>(absl::UnknownError("not answered"));

@@ -1,13 +1,12 @@
 // Requests that wait in the daemon: a deadline or a cancellation reaches them, and a full queue refuses more.
-#include <atomic>
 #include <chrono>
-#include <latch>
 #include <memory>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "tests/e2e/daemon.h"
+#include "tests/e2e/flood.h"
 #include "tests/e2e/switched_device.h"
 
 namespace dmcached {
@@ -100,40 +99,22 @@ TEST_F(DeadlineTest, WhatIsCancelledWhileItWaitsIsNotApplied) {
 
 TEST_F(DeadlineTest, AFullQueueOfMutationsIsOverloadedAtOnce) {
   Block();
-  struct Call {
-    Context context;
-    v1::MarkDirtyRequest request;
-    v1::MarkDirtyResponse response;
-    grpc::Status status;
-  };
   constexpr size_t kCalls = 6000;
-  std::vector<std::unique_ptr<Call>> calls;
-  std::latch done(kCalls);
-  std::atomic<size_t> refused{0};
-  for (size_t i = 0; i < kCalls; ++i) {
-    calls.push_back(std::make_unique<Call>());
-    Call* call = calls.back().get();
-    call->request.set_cache(kCache);
-    call->request.add_cblocks(0);
-    metadata().async()->MarkDirty(&call->context, &call->request, &call->response,
-                                  [call, &done, &refused](grpc::Status status) {
-                                    call->status = std::move(status);
-                                    if (!call->status.ok()) ++refused;
-                                    done.count_down();
-                                  });
-  }
-  // Refusals come while nothing else can be answered.
-  const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(30);
-  while (refused == 0 && std::chrono::steady_clock::now() < give_up) std::this_thread::yield();
-  EXPECT_GT(refused, 0u);
+  v1::MarkDirtyRequest mark;
+  mark.set_cache(kCache);
+  mark.add_cblocks(0);
+  const Flood<v1::MarkDirtyRequest, v1::MarkDirtyResponse> flood(
+      kCalls, mark, [this](auto... call) { metadata().async()->MarkDirty(call...); });
+  flood.AwaitRefusal();  // While nothing else can be answered.
+  EXPECT_GT(flood.refused(), 0u);
   EXPECT_THAT(Lookup({0}).mapped(), testing::ElementsAre(true)) << "reads go on";
   Unblock();
-  done.wait();
-  EXPECT_LT(refused, kCalls);
-  for (const auto& call : calls) {
-    if (call->status.ok()) continue;
-    ASSERT_THAT(call->status, FailsWith(Reason::kOverloaded));
+  for (const grpc::Status& status : flood.Await()) {
+    if (!status.ok()) {
+      ASSERT_THAT(status, FailsWith(Reason::kOverloaded));
+    }
   }
+  EXPECT_LT(flood.refused(), kCalls);
 }
 
 }  // namespace

@@ -1,12 +1,11 @@
 // What callers are told while a device is slow, while an operation is under way, at a shutdown, and when space is
 // short.
-#include <atomic>
-#include <latch>
 #include <memory>
 #include <thread>
 
 #include "grpcpp/create_channel.h"
 #include "tests/e2e/daemon.h"
+#include "tests/e2e/flood.h"
 #include "tests/e2e/scrape.h"
 #include "tests/e2e/switched_device.h"
 
@@ -105,41 +104,22 @@ TEST_F(PressureTest, AFullQueueOfReadsIsOverloadedAtOnce) {
   Start();
   CreateStandard();
   device_->Hold();
-  struct Call {
-    Context context;
-    v1::ProbeCacheRequest request;
-    v1::ProbeCacheResponse response;
-    grpc::Status status;
-  };
   constexpr size_t kCalls = 2000;
-  std::vector<std::unique_ptr<Call>> calls;
-  std::latch done(kCalls);
-  std::atomic<int> refused{0};
-  for (size_t i = 0; i < kCalls; ++i) {
-    calls.push_back(std::make_unique<Call>());
-    Call* call = calls.back().get();
-    call->request.set_metadata_path(folder_.File("metadata"));
-    caches().async()->ProbeCache(&call->context, &call->request, &call->response,
-                                 [call, &done, &refused](grpc::Status status) {
-                                   call->status = std::move(status);
-                                   if (!call->status.ok()) ++refused;
-                                   done.count_down();
-                                 });
-  }
-  // Refusals come while nothing else can be answered.
-  const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(30);
-  while (refused == 0 && std::chrono::steady_clock::now() < give_up) std::this_thread::yield();
-  EXPECT_GT(refused, 0);
+  v1::ProbeCacheRequest probe;
+  probe.set_metadata_path(folder_.File("metadata"));
+  const Flood<v1::ProbeCacheRequest, v1::ProbeCacheResponse> flood(
+      kCalls, probe, [this](auto... call) { caches().async()->ProbeCache(call...); });
+  flood.AwaitRefusal();  // While nothing else can be answered.
+  EXPECT_GT(flood.refused(), 0u);
   // Mutations do not use the readers.
   EXPECT_THAT(MarkDirty({kCacheBlocks}), FailsWith(Reason::kCblockOutOfRange));
   device_->Release();
-  done.wait();
-  EXPECT_LT(refused, static_cast<int>(kCalls));
-  for (const auto& call : calls) {
-    if (!call->status.ok()) {
-      ASSERT_THAT(call->status, FailsWith(Reason::kOverloaded));
+  for (const grpc::Status& status : flood.Await()) {
+    if (!status.ok()) {
+      ASSERT_THAT(status, FailsWith(Reason::kOverloaded));
     }
   }
+  EXPECT_LT(flood.refused(), kCalls);
   EXPECT_EQ(Get().state(), v1::Cache::STATE_OPEN);
 }
 

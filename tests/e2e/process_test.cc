@@ -30,7 +30,7 @@ using testing::HasSubstr;
 
 class ProcessTest : public testing::Test {
  protected:
-  std::unique_ptr<Process> Run(std::vector<std::string> arguments) {
+  std::unique_ptr<Process> Run(const std::vector<std::string>& arguments) {
     return std::make_unique<Process>(arguments, folder_.File("stderr-" + std::to_string(runs_++)));
   }
   std::unique_ptr<Process> RunOnSocket() { return Run({"--listen", "unix:" + folder_.File("s")}); }

@@ -1,5 +1,6 @@
 #include "tests/e2e/switched_device.h"
 
+#include <cerrno>
 #include <cstddef>
 #include <utility>
 
@@ -29,6 +30,7 @@ class SwitchedDevice : public BlockDevice {
   }
   absl::Status DoWriteV(uint64_t offset_bytes, WriteBuffers buffers) override {
     if (switch_->fail_writes) return MakeError(Reason::kIoError, "write failed by the test");
+    if (switch_->no_space) return MakeError(Reason::kMetadataNoSpace, "no space, says the test", ENOSPC);
     return file_->WriteV(offset_bytes, buffers);
   }
   absl::Status DoFlush() override {
@@ -76,7 +78,8 @@ void DeviceSwitch::PassGate() {
 }
 
 DeviceOpener OpenSwitched(std::shared_ptr<DeviceSwitch> device_switch) {
-  return [device_switch](const DeviceRequest& request) -> absl::StatusOr<std::unique_ptr<BlockDevice>> {
+  return [device_switch =
+              std::move(device_switch)](const DeviceRequest& request) -> absl::StatusOr<std::unique_ptr<BlockDevice>> {
     DMCACHED_ASSIGN_OR_RETURN(std::unique_ptr<BlockDevice> file, OpenFileDevice(request, nullptr));
     return std::make_unique<SwitchedDevice>(std::move(file), device_switch);
   };

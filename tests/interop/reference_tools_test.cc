@@ -153,7 +153,7 @@ CacheContents WithoutUnmappedHints(CacheContents contents) {
   return contents;
 }
 
-void ExpectReopenedItReads(std::shared_ptr<BlockDevice> device, const CacheContents& expected) {
+void ExpectReopenedItReads(const std::shared_ptr<BlockDevice>& device, const CacheContents& expected) {
   for (const bool read_only : {true, false}) {
     OpenParams params;
     params.read_only = read_only;

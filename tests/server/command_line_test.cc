@@ -21,7 +21,7 @@ struct Parsed {
   std::string err;
 };
 
-Parsed Parse(std::vector<std::string> arguments) {
+Parsed Parse(const std::vector<std::string>& arguments) {
   std::vector<const char*> argv = {"dmcached"};
   for (const std::string& argument : arguments) argv.push_back(argument.c_str());
   std::ostringstream out;

@@ -18,10 +18,10 @@ TEST(ManualExecutorTest, TasksRunOnlyWhenToldAndInOrder) {
   const auto b = executors.NewSerialExecutor("b");
   std::vector<std::string> ran;
   a->Schedule([&] {
-    ran.push_back("a1");
-    a->Schedule([&] { ran.push_back("a2"); });
+    ran.emplace_back("a1");
+    a->Schedule([&] { ran.emplace_back("a2"); });
   });
-  b->Schedule([&] { ran.push_back("b1"); });
+  b->Schedule([&] { ran.emplace_back("b1"); });
   EXPECT_THAT(ran, ElementsAre());
   EXPECT_TRUE(executors.RunOne());
   EXPECT_THAT(ran, ElementsAre("a1"));
@@ -36,8 +36,8 @@ TEST(ManualExecutorTest, DestructionRunsWhatWasTaken) {
   auto a = executors.NewSerialExecutor("a");
   const auto b = executors.NewSerialExecutor("b");
   std::vector<std::string> ran;
-  b->Schedule([&] { ran.push_back("b1"); });
-  a->Schedule([&ran, self = a.get()] { self->Schedule([&ran] { ran.push_back("a1"); }); });
+  b->Schedule([&] { ran.emplace_back("b1"); });
+  a->Schedule([&ran, self = a.get()] { self->Schedule([&ran] { ran.emplace_back("a1"); }); });
   a.reset();
   EXPECT_THAT(ran, ElementsAre("a1"));
   executors.RunUntilIdle();

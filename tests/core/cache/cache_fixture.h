@@ -16,6 +16,7 @@
 
 #include "absl/container/inlined_vector.h"
 #include "absl/strings/str_cat.h"
+#include "core/base/status.h"
 #include "core/cache/cache_metadata.h"
 #include "core/format/layout.h"
 #include "core/format/seal.h"
@@ -74,8 +75,9 @@ class TestCache {
   absl::Status Format(const FormatParams& params) {
     cache_.reset();
     auto cache = CacheMetadata::Format(device_, params, counters_);
-    if (cache.ok()) cache_ = *std::move(cache);
-    return cache.status();
+    DMCACHED_RETURN_IF_ERROR(cache.status());
+    cache_ = *std::move(cache);
+    return absl::OkStatus();
   }
   absl::Status Format(uint32_t version, uint32_t cache_blocks, uint64_t origin_blocks = 0) {
     return Format(Params(version, cache_blocks, origin_blocks));
@@ -84,8 +86,9 @@ class TestCache {
   absl::Status Open(const OpenParams& params = {}) {
     cache_.reset();
     auto cache = CacheMetadata::Open(device_, params, counters_);
-    if (cache.ok()) cache_ = *std::move(cache);
-    return cache.status();
+    DMCACHED_RETURN_IF_ERROR(cache.status());
+    cache_ = *std::move(cache);
+    return absl::OkStatus();
   }
   void Close() { cache_.reset(); }
 

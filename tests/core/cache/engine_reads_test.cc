@@ -228,7 +228,7 @@ TEST_F(EngineSnapshotTest, HintsAreValidForTheSamePolicyAndMajorVersionOnly) {
   Fill(2, 600);
   const auto snapshot = Snapshot();
   ASSERT_THAT(snapshot, IsOk());
-  const auto hints = [&](std::optional<HintPolicy> policy) {
+  const auto hints = [&](const std::optional<HintPolicy>& policy) {
     return (*snapshot)->ReadHints(policy, Cblock(0), 1000)->hints.size();
   };
   EXPECT_EQ(hints(std::nullopt), 599u);

@@ -16,7 +16,7 @@ using testing::IsEmpty;
 
 class WaitersTest : public testing::Test {
  protected:
-  void Wait(uint64_t transaction, std::string name) {
+  void Wait(uint64_t transaction, const std::string& name) {
     waiters_.Add(transaction, [this, name](const absl::StatusOr<uint64_t>& durable) {
       answered_.push_back(name + (durable.ok() ? std::to_string(*durable) : "!"));
     });

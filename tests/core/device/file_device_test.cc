@@ -123,7 +123,7 @@ TEST(FileDeviceTest, MorePiecesThanOneSystemCallTakes) {
   std::vector<std::span<const std::byte>> writes;
   for (size_t i = 0; i < kPieces; ++i) {
     all.data()[i * 4096] = static_cast<std::byte>(i * 3 & 0xFF);
-    writes.push_back(all.span().subspan(i * 4096, 4096));
+    writes.emplace_back(all.span().subspan(i * 4096, 4096));
   }
   ASSERT_THAT((*device)->WriteV(0, writes), IsOk());
 

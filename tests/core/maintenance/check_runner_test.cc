@@ -16,7 +16,7 @@ class Watcher : public CheckObserver {
   void OnProgress(uint64_t, uint64_t) override {
     if (on_progress) on_progress();
   }
-  void OnFinding(const Finding& finding) override { kinds.push_back(FindingKindName(finding.kind)); }
+  void OnFinding(const Finding& finding) override { kinds.emplace_back(FindingKindName(finding.kind)); }
   bool cancelled() const override { return cancel; }
 
   std::function<void()> on_progress;

@@ -65,7 +65,7 @@ std::vector<Damage> Damages() {
   const auto word = [](uint64_t cblock, uint64_t value) {
     return [=](DamagedImage& image) { image.PatchWord(ArrayKind::kMappings, cblock, value); };
   };
-  const auto super = [](std::function<void(DiskSuperblock&)> change) {
+  const auto super = [](const std::function<void(DiskSuperblock&)>& change) {
     return [=](DamagedImage& image) { image.PatchAs<DiskSuperblock>(BlockType::kSuperblock, 0, change); };
   };
   return {

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <map>
 
+#include "core/base/status.h"
 #include "core/format/layout.h"
 #include "tests/core/store/store_fixture.h"
 
@@ -45,8 +46,9 @@ class IndexTreeTest : public testing::Test {
           return absl::OkStatus();
         },
         locations_);
-    if (loaded.ok()) loaded_ = *std::move(loaded);
-    return loaded.status();
+    DMCACHED_RETURN_IF_ERROR(loaded.status());
+    loaded_ = *std::move(loaded);
+    return absl::OkStatus();
   }
   AlignedBuffer Read(uint64_t block) {
     AlignedBuffer buffer(kMetadataBlockBytes);

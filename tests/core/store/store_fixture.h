@@ -40,7 +40,7 @@ class RecordingDevice : public MemoryDevice {
     return MemoryDevice::DoWriteV(offset_bytes, buffers);
   }
   absl::Status DoFlush() override {
-    log.push_back("f");
+    log.emplace_back("f");
     on_flush();
     return MemoryDevice::DoFlush();
   }
