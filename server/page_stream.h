@@ -69,7 +69,7 @@ class PageStream : public grpc::ServerWriteReactor<Response> {
     while (true) {
       if (CallerIsGone(context_)) return End(CallerGoneStatus());
       message_.Clear();
-      const absl::StatusOr<PageKind> kind = ReadPage(*snapshot_, &message_);
+      const absl::StatusOr<PageKind> kind = StopExceptions([this] { return ReadPage(*snapshot_, &message_); });
       if (!kind.ok()) return End(ToGrpcStatus(kind.status()));
       if (*kind == PageKind::kFull) return this->StartWrite(&message_);
       if (*kind == PageKind::kLast) {

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <optional>
 #include <string>
 
@@ -22,6 +23,16 @@ std::string CutText(const std::string& text, size_t max_bytes);
 // Code and sentence; the reason and the first bad item as a google.rpc.ErrorInfo in the details.  `batch`: the batch of
 // a Mutate stream that the error is about.
 grpc::Status ToGrpcStatus(const absl::Status& status, std::optional<uint64_t> batch = std::nullopt);
+
+// What `work` (any type that an absl::Status converts to) returns; INTERNAL for what a library throws in it.
+template <typename Work>
+auto StopExceptions(Work&& work) -> decltype(work()) {
+  try {
+    return work();
+  } catch (const std::exception& thrown) {
+    return absl::InternalError(std::string("stopped by a library: ") + thrown.what());
+  }
+}
 
 }  // namespace dmcached
 

@@ -25,7 +25,7 @@ template <typename Work>
 grpc::ServerUnaryReactor* RunOnReaders(grpc::CallbackServerContext* context, Executor& readers, Work work) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   const bool taken = readers.Schedule([context, reactor, work = std::move(work)]() mutable {
-    reactor->Finish(CallerIsGone(*context) ? CallerGoneStatus() : ToGrpcStatus(work()));
+    reactor->Finish(CallerIsGone(*context) ? CallerGoneStatus() : ToGrpcStatus(StopExceptions(work)));
   });
   if (!taken) {
     reactor->Finish(ToGrpcStatus(MakeError(Reason::kOverloaded, "the queue of reads is full, nothing was done")));

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <stdexcept>
+
+#include "absl/status/statusor.h"
 #include "core/base/status.h"
 #include "dmcached/v1/error_details.pb.h"
 
@@ -72,6 +75,12 @@ TEST(StatusUtilTest, ErrorsOfOthersHaveNoDetails) {
   const grpc::Status status = ToGrpcStatus(absl::UnknownError("somebody's"));
   EXPECT_EQ(status.error_code(), grpc::StatusCode::UNKNOWN);
   EXPECT_EQ(status.error_details(), "");
+}
+
+TEST(StatusUtilTest, WhatALibraryThrowsIsAnInternalError) {
+  const absl::Status thrown = StopExceptions([]() -> absl::Status { throw std::runtime_error("no more of it"); });
+  EXPECT_EQ(thrown, absl::InternalError("stopped by a library: no more of it"));
+  EXPECT_EQ(StopExceptions([]() -> absl::StatusOr<int> { return 7; }).value_or(0), 7);
 }
 
 }  // namespace
