@@ -21,10 +21,20 @@ void Report(FindingCollector& findings, FindingKind kind, Severity severity, con
   findings.Add(std::move(finding));
 }
 
-void CheckFeatureWord(const char* name, uint32_t flags, FindingCollector& findings) {
+void CheckFeatureWord(const char* name, uint32_t flags, Severity severity, FindingCollector& findings) {
   if (flags == 0) return;
-  Report(findings, FindingKind::kSuperblockField, Severity::kFatal,
-         absl::StrCat("unknown ", name, " 0x", absl::Hex(flags)));
+  Report(findings, FindingKind::kSuperblockField, severity, absl::StrCat("unknown ", name, " 0x", absl::Hex(flags)));
+}
+
+void CheckFeatureWords(const Superblock& superblock, FindingCollector& findings) {
+  // Nobody looks at unknown bits of the first two, and we keep them; those of the others say what may not be done.
+  CheckFeatureWord("flags", superblock.other_flags, Severity::kRepairable, findings);
+  CheckFeatureWord("compatible features", superblock.compat_flags & ~kKnownCompatFlags, Severity::kRepairable,
+                   findings);
+  CheckFeatureWord("read-only-compatible features", superblock.compat_ro_flags & ~kKnownCompatRoFlags, Severity::kFatal,
+                   findings);
+  CheckFeatureWord("incompatible features", superblock.incompat_flags & ~kKnownIncompatFlags, Severity::kFatal,
+                   findings);
 }
 
 void CheckDiscardGeometry(const Superblock& superblock, FindingCollector& findings) {
@@ -63,6 +73,10 @@ std::optional<Superblock> CheckSuperblockBytes(std::span<const std::byte> block,
   if (std::memchr(disk.policy_name, '\0', kPolicyNameBytes) == nullptr) {
     Report(findings, FindingKind::kSuperblockField, Severity::kFatal, "policy name of 16 characters without a NUL");
   }
+  if (std::memchr(disk.uuid, '\0', kUuidBytes) == nullptr) {
+    Report(findings, FindingKind::kSuperblockField, Severity::kNote,
+           "uuid of 16 bytes without a NUL: tools that print it read on behind it");
+  }
   return UnpackFields(block);
 }
 
@@ -70,10 +84,7 @@ uint64_t CheckSuperblockFields(const Superblock& superblock, uint64_t device_blo
   const auto field = [&](const std::string& message) {
     Report(findings, FindingKind::kSuperblockField, Severity::kFatal, std::move(message));
   };
-  CheckFeatureWord("flags", superblock.other_flags, findings);
-  CheckFeatureWord("compatible features", superblock.compat_flags & ~kKnownCompatFlags, findings);
-  CheckFeatureWord("read-only-compatible features", superblock.compat_ro_flags & ~kKnownCompatRoFlags, findings);
-  CheckFeatureWord("incompatible features", superblock.incompat_flags & ~kKnownIncompatFlags, findings);
+  CheckFeatureWords(superblock, findings);
   if (superblock.metadata_block_size_sectors != kMetadataBlockSectors) {
     field(absl::StrCat("metadata block size ", superblock.metadata_block_size_sectors, " sectors, not 8"));
   }

@@ -154,6 +154,29 @@ TEST_P(ArrayDamageTest, DamagedHintsAndDiscardsAreRepairable) {
   ExpectCblocks(checked.at(1), 0, 1018);  // Hints.
 }
 
+// Repairable says what is lost, not that the metadata may be written as it is: that waits for a repair.
+TEST_P(ArrayDamageTest, DamagedHintsAndDiscardsOpenReadOnly) {
+  const std::vector<std::function<uint64_t(DamagedImage&)>> blocks = {
+      [](DamagedImage& image) { return image.array_block(ArrayKind::kHints, 1); },
+      [](DamagedImage& image) { return image.superblock().hint_root.value(); },
+      [](DamagedImage& image) { return image.array_block(ArrayKind::kDiscards, 0); },
+      [](DamagedImage& image) { return image.superblock().discard_root.value(); },
+  };
+  for (size_t i = 0; i < blocks.size(); ++i) {
+    DamagedImage image(GetParam());
+    image.Flip(blocks[i](image));
+    EXPECT_EQ(image.Check().summary.count(Severity::kFatal), 0u) << i;
+    EXPECT_GE(image.Check().summary.count(Severity::kRepairable), 1u) << i;
+    const std::vector<std::byte> before = image.device().Image();
+    EXPECT_THAT(image.cache().Open(), HasReasonIs(Reason::kMetadataCorrupt)) << i;
+    EXPECT_EQ(image.device().Image(), before) << "a refused open writes nothing";
+    const bool is_array_block = i % 2 == 0;
+    if (!is_array_block) continue;  // Without an index there is no array to open.
+    ASSERT_THAT(image.cache().Open(ReadOnly()), IsOk()) << i;
+    EXPECT_EQ(image.cache()->mapped_blocks(), 700u);
+  }
+}
+
 TEST_P(ArrayDamageTest, HintArrayOfAnotherLengthIsANote) {
   image_.PatchAs<DiskArrayBlockHeader>(BlockType::kArrayBlock, image_.array_block(ArrayKind::kHints, 1),
                                        [](DiskArrayBlockHeader& header) { header.nr_entries.store(5); });

@@ -125,8 +125,6 @@ TEST_P(SpaceMapDamageTest, MagicAndVersionAreChecked) {
 
 TEST_P(SpaceMapDamageTest, FieldsThatNoWriterLeavesAreFatalAndTheWalkGoesOn) {
   const std::vector<std::function<void(DiskSuperblock&)>> changes = {
-      [](DiskSuperblock& s) { s.flags.store(s.flags.load() | 4); },
-      [](DiskSuperblock& s) { s.compat_flags.store(1); },
       [](DiskSuperblock& s) { s.compat_ro_flags.store(1); },
       [](DiskSuperblock& s) { s.incompat_flags.store(1); },
       [](DiskSuperblock& s) { s.metadata_block_size.store(16); },
@@ -141,6 +139,29 @@ TEST_P(SpaceMapDamageTest, FieldsThatNoWriterLeavesAreFatalAndTheWalkGoesOn) {
     EXPECT_THAT(checked.Above(Severity::kRepairable), ElementsAre("superblock_field fatal"));
     EXPECT_EQ(checked.summary.mapped, 700u);
   }
+}
+
+TEST_P(SpaceMapDamageTest, BitsThatNobodyReadsAreRepairableAndTheCacheOpens) {
+  const std::vector<std::function<void(DiskSuperblock&)>> changes = {
+      [](DiskSuperblock& s) { s.flags.store(s.flags.load() | 4); },
+      [](DiskSuperblock& s) { s.compat_flags.store(1); },
+  };
+  for (const auto& change : changes) {
+    DamagedImage image(GetParam());
+    image.PatchAs<DiskSuperblock>(BlockType::kSuperblock, 0, change);
+    EXPECT_THAT(image.Check().All(), ElementsAre("superblock_field repairable"));
+    EXPECT_THAT(image.cache().Open(), IsOk());
+  }
+}
+
+TEST_P(SpaceMapDamageTest, UuidWithoutAnEndIsANote) {
+  image_.PatchAs<DiskSuperblock>(BlockType::kSuperblock, 0,
+                                 [](DiskSuperblock& s) { std::memset(&s.uuid, 0xFE, kUuidBytes - 1); });
+  EXPECT_THAT(image_.Check().All(), IsEmpty());
+  image_.PatchAs<DiskSuperblock>(BlockType::kSuperblock, 0,
+                                 [](DiskSuperblock& s) { std::memset(&s.uuid, 0xFE, kUuidBytes); });
+  EXPECT_THAT(image_.Check().All(), ElementsAre("superblock_field note"));
+  EXPECT_THAT(image_.cache().Open(), IsOk());
 }
 
 TEST_P(SpaceMapDamageTest, NeedsCheckFlagIsANote) {
