@@ -150,11 +150,11 @@ TEST_P(LoadDiscardsTest, BitsPastTheEndMeanNothing) {
   TestCache cache;
   ASSERT_THAT(cache.Format(version(), 10, 100), IsOk());
   PatchArray(cache, ArrayKind::kDiscards, 0, [](std::span<std::byte> block) {
-    StoreLe<uint64_t>(WordOf(block, 1), ~uint64_t{0} << 35);  // Dblock 99 and beyond.
+    StoreLe<uint64_t>(WordOf(block, 1), uint64_t{0b101101} << 33);  // 97, 99 and, past the end, 100 and 102.
   });
   ASSERT_THAT(cache.Open(), IsOk());
-  EXPECT_THAT(cache.LoadDiscards(), ElementsAre(99));
-  EXPECT_EQ(cache->discarded_blocks(), 1u);
+  EXPECT_THAT(cache.LoadDiscards(), ElementsAre(97, 99));
+  EXPECT_EQ(cache->discarded_blocks(), 2u);
 }
 
 class DiscardBitsetResizeTest : public SetDiscardTest {};
