@@ -16,6 +16,8 @@ class DeviceSwitch {  // Thread-safe.
  public:
   std::atomic<bool> fail_writes{false};
   std::atomic<bool> fail_reads{false};
+  // Writes find no space.
+  std::atomic<bool> no_space{false};
   // So many flushes succeed before all others fail.
   std::atomic<int> good_flushes{std::numeric_limits<int>::max()};
   // Every read has a wrong byte in each of its metadata blocks.

@@ -26,15 +26,17 @@ constexpr std::array<bool, kGrown> kAllTrue = MakeAllTrue();
 
 }  // namespace
 
-Scenario::Scenario(BlockDevice& device, uint32_t version) : version_(version), cblocks_(kGrown), oblocks_(kGrown) {
+Scenario::Scenario(BlockDevice& device, uint32_t version, DirtyTracking tracking)
+    : Scenario([&device](const DeviceRequest&) { return std::make_unique<DeviceHandle>(device); }, version, tracking) {}
+
+Scenario::Scenario(DeviceOpener opener, uint32_t version, DirtyTracking tracking)
+    : version_(version), tracking_(tracking), cblocks_(kGrown), oblocks_(kGrown) {
   std::iota(cblocks_.begin(), cblocks_.end(), 0);
   std::iota(oblocks_.begin(), oblocks_.end(), kOblockOffset);
   EngineOptions options;
   options.recover_interval = Duration{0};
   options.block_cache_bytes = 8 * kMetadataBlockBytes;  // So that blocks are read again.
-  engine_ = std::make_unique<Engine>(
-      options, [&device](const DeviceRequest&) { return std::make_unique<DeviceHandle>(device); }, clock_, executors_,
-      executors_.readers());
+  engine_ = std::make_unique<Engine>(options, std::move(opener), clock_, executors_, executors_.readers());
 }
 
 Scenario::~Scenario() {
@@ -67,6 +69,7 @@ bool Scenario::Create() {
   create.version = version_;
   create.policy_name = "smq";
   create.force = true;
+  create.dirty_tracking = tracking_;
   absl::Status created = absl::UnknownError("not answered");
   engine_->Create(create, [&](const absl::StatusOr<CacheInfo>& info) { created = info.status(); });
   executors_.RunUntilIdle();
@@ -79,6 +82,7 @@ absl::Status Scenario::Open(bool recover) {
   open.name = "c";
   open.metadata_path = "/meta";
   open.recover = recover;
+  open.dirty_tracking = tracking_;
   absl::Status opened = absl::UnknownError("not answered");
   engine_->Open(open, [&](const absl::StatusOr<OpenResult>& result) { opened = result.status(); });
   executors_.RunUntilIdle();

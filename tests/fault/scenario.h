@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/cache/engine.h"
+#include "core/device/device_request.h"
 #include "tests/support/manual_clock.h"
 #include "tests/support/manual_executor.h"
 
@@ -21,7 +22,9 @@ inline constexpr uint64_t kScenarioBlocks = 120;  // Metadata blocks of the devi
 class Scenario {
  public:
   // `device` outlives the scenario.
-  Scenario(BlockDevice& device, uint32_t version);
+  Scenario(BlockDevice& device, uint32_t version, DirtyTracking tracking = DirtyTracking::kExact);
+  // On what `opener` gives at each open.
+  Scenario(DeviceOpener opener, uint32_t version, DirtyTracking tracking);
   ~Scenario();
 
   // Creates a cache, changes it in every way, closes it, opens it, changes it again, closes it.  A cache that failed is
@@ -55,6 +58,7 @@ class Scenario {
   std::span<const uint64_t> Oblocks(uint32_t begin, uint32_t end);
 
   const uint32_t version_;
+  const DirtyTracking tracking_;
   ManualClock clock_;
   ManualExecutorFactory executors_;
   std::vector<uint32_t> cblocks_;
