@@ -127,9 +127,9 @@ absl::Status CacheMetadata::CheckOpen(const OpenParams& params) const {
 absl::StatusOr<std::unique_ptr<CacheMetadata>> CacheMetadata::Open(std::shared_ptr<BlockDevice> device,
                                                                    const OpenParams& params,
                                                                    std::shared_ptr<CacheCounters> counters) {
-  CacheCounters& counted = *counters;
+  const std::shared_ptr<CacheCounters> counted = counters;  // A failed open lets go of those it was given.
   absl::StatusOr<std::unique_ptr<CacheMetadata>> cache = OpenUncounted(std::move(device), params, std::move(counters));
-  CountFailedCheck(cache.status(), counted);
+  CountFailedCheck(cache.status(), *counted);
   return cache;
 }
 
