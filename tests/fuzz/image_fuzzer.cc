@@ -23,6 +23,7 @@
 #include "core/format/seal.h"
 #include "core/maintenance/checker.h"
 #include "core/maintenance/device_source.h"
+#include "tests/support/deepened_image.h"
 #include "tests/support/fixtures.h"
 #include "tests/support/open_cache.h"
 
@@ -73,37 +74,11 @@ Image SmallImage(uint32_t version, uint32_t cache_blocks) {
   return device->Image();
 }
 
-// The same with an internal node above the leaf of its mapping array's index, as only large caches have.
-Image DeepImage() {
-  Image image = SmallImage(2, kCacheBlocks);
-  const auto block = [&](uint64_t i) { return std::span(image).subspan(i * kMetadataBlockBytes, kMetadataBlockBytes); };
-  constexpr uint64_t kRoot = 58;  // Unused before.
-  auto& root = MutableDiskView<DiskIndexNode>(block(kRoot));
-  root.header.flags.store(kBtreeInternal);
-  root.header.nr_entries.store(1);
-  root.header.max_entries.store(kBtreeMaxEntries);
-  root.header.value_size.store(sizeof(Le64));
-  auto& superblock = MutableDiskView<DiskSuperblock>(block(kSuperblockLocation));
-  root.values[0].store(superblock.mapping_root.load());
-  superblock.mapping_root.store(kRoot);
-  DiskSpaceMapRoot& map = superblock.metadata_space_map_root;
-  map.nr_allocated.store(map.nr_allocated.load() + 1);
-  auto& index = MutableDiskView<DiskIndexBlock>(block(map.bitmap_root.load()));
-  index.entries[0].nr_free.store(index.entries[0].nr_free.load() - 1);
-  const uint64_t bitmap_location = index.entries[0].blocknr.load();
-  Le64& counts = MutableDiskView<DiskBitmapBlock>(block(bitmap_location)).words[kRoot / kEntriesPerBitmapWord];
-  counts.store(counts.load() | kBitmapCount1 << (2 * (kRoot % kEntriesPerBitmapWord)));
-  SealBlock(BlockType::kSpaceMapIndex, MetadataBlock(map.bitmap_root.load()), block(map.bitmap_root.load()));
-  SealBlock(BlockType::kSpaceMapBitmap, MetadataBlock(bitmap_location), block(bitmap_location));
-  SealBlock(BlockType::kBtreeNode, MetadataBlock(kRoot), block(kRoot));
-  SealBlock(BlockType::kSuperblock, MetadataBlock(kSuperblockLocation), block(kSuperblockLocation));
-  return image;
-}
-
 // Those up to kSmallImages are much quicker than the kernel's.
 const std::vector<Image>& BaseImages() {
   static const std::vector<Image> images = [] {
-    std::vector<Image> made = {SmallImage(1, kCacheBlocks), SmallImage(2, kCacheBlocks), SmallImage(2, 0), DeepImage()};
+    std::vector<Image> made = {SmallImage(1, kCacheBlocks), SmallImage(2, kCacheBlocks), SmallImage(2, 0),
+                               Deepened(SmallImage(2, kCacheBlocks), /*root=*/58)};
     DMCACHED_CHECK(made.size() == kSmallImages);
     for (const std::string& name : FixtureNames()) {
       Image image = FixtureImage(name);
