@@ -68,7 +68,7 @@ readonly TESTS_RUN='s/^.*, ([0-9]+) tests failed out of ([0-9]+)$/\2 tests, \1 f
 readonly WHOLE_LINE='$p'
 
 if $quick; then
-  cuts=(--images 100000)
+  cuts=(--images 135000)  # A quarter are second cuts: more than 100000 of first ones.
   kills=20
   handovers=3
   fuzz_seconds=20

@@ -58,10 +58,13 @@ class Driver {
     for (std::thread& thread : threads) thread.join();
     MutexLock lock(mutex_);
     std::printf("%s\n", numbers_.ToText().c_str());
-    std::printf("%llu histories, %llu boundaries, %llu images, %zu distinct, %llu of them second cuts, %.1f s%s\n",
-                static_cast<unsigned long long>(histories_), static_cast<unsigned long long>(swept_.boundaries),
-                static_cast<unsigned long long>(swept_.images), distinct_.count(),
-                static_cast<unsigned long long>(swept_.second_cuts), Seconds(), failed_ ? ", FAILED" : "");
+    std::printf(
+        "%llu histories, %llu boundaries, %llu images, %zu distinct: %llu of first cuts, %llu of second cuts, "
+        "%.1f s%s\n",
+        static_cast<unsigned long long>(histories_), static_cast<unsigned long long>(swept_.boundaries),
+        static_cast<unsigned long long>(swept_.images), distinct_.count(),
+        static_cast<unsigned long long>(swept_.judged - swept_.second_cuts),
+        static_cast<unsigned long long>(swept_.second_cuts), Seconds(), failed_ ? ", FAILED" : "");
     return !failed_;
   }
 

@@ -119,7 +119,8 @@ void Scenario::Heal() {
 
 absl::Status Scenario::Apply(Mutation mutation) {
   Conditions conditions;
-  conditions.durable = true;
+  // CONSERVATIVE promises something for an answer that waits for nothing, too.
+  conditions.durable = tracking_ == DirtyTracking::kExact;
   absl::Status applied = absl::UnknownError("not answered");
   engine_->Apply("c", std::move(mutation), conditions,
                  [&](const absl::StatusOr<MutationResult>& result) { applied = result.status(); });
