@@ -34,6 +34,8 @@ for fuzzer in "${fuzzers[@]}"; do
   mkdir -p "$corpus"
   arguments=(-max_total_time="$seconds" -seed="$seed" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1
     -artifact_prefix=build/fuzz/artifacts/ "$corpus")
+  # An image's execution is so short that the entropic schedule takes a third of the time.
+  if [[ $name == image ]]; then arguments+=(-entropic=0); fi
   if [[ -d tests/fuzz/corpus/$name ]]; then arguments+=("tests/fuzz/corpus/$name"); fi
   if [[ -f tests/fuzz/$name.dict ]]; then arguments+=("-dict=tests/fuzz/$name.dict"); fi
   result=0
