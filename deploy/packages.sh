@@ -3,8 +3,9 @@
 #
 #   deploy/packages.sh build     what building the daemon and dmcachectl needs
 #   deploy/packages.sh test      that, and what tests/run.sh needs
+#   deploy/packages.sh bench     what building needs, and the yardsticks of tests/bench/run.sh
 #   deploy/packages.sh runtime   what the finished programs need besides the libraries they link: nothing to compile with
-#   deploy/packages.sh --list build|test|runtime   prints the names, one a line, and installs nothing
+#   deploy/packages.sh --list build|test|bench|runtime   prints the names, one a line, and installs nothing
 #
 # This is the only list of packages: deploy/quickstart.sh, tests/run.sh and the Dockerfile call it.
 set -euo pipefail
@@ -12,8 +13,9 @@ set -euo pipefail
 readonly BUILD=(build-essential cmake ninja-build ccache pkg-config git
   libgrpc++-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc libabsl-dev
   libisal-dev prometheus-cpp-dev libcivetweb-dev libspdlog-dev libcli11-dev nlohmann-json3-dev)
-readonly TEST=(libgtest-dev libgmock-dev libbenchmark-dev xz-utils thin-provisioning-tools
+readonly TEST=(libgtest-dev libgmock-dev xz-utils thin-provisioning-tools
   python3 python3-grpcio python3-protobuf curl clang clang-tidy clang-format libclang-rt-14-dev)
+readonly BENCH=(libgtest-dev libgmock-dev liblmdb-dev librocksdb-dev thin-provisioning-tools)
 readonly RUNTIME=(libgrpc++1.51 libprotobuf32 libabsl20220623 libisal2 libprometheus-cpp-core1.0
   libcivetweb1 libspdlog1.10)
 
@@ -25,9 +27,10 @@ fi
 case "${1:-}" in
   build) packages=("${BUILD[@]}") ;;
   test) packages=("${BUILD[@]}" "${TEST[@]}") ;;
+  bench) packages=("${BUILD[@]}" "${BENCH[@]}") ;;
   runtime) packages=("${RUNTIME[@]}") ;;
   *)
-    echo "usage: deploy/packages.sh [--list] build|test|runtime" >&2
+    echo "usage: deploy/packages.sh [--list] build|test|bench|runtime" >&2
     exit 2
     ;;
 esac

@@ -1,0 +1,15 @@
+// The cases, one a file.
+#ifndef DMCACHED_TESTS_BENCH_CASES_H_
+#define DMCACHED_TESTS_BENCH_CASES_H_
+
+#include "tests/bench/run.h"
+
+namespace dmcached::bench {
+
+void DurableMarks(Run& run);
+void CommitLatency(Run& run);
+void ApplyCost(Run& run);
+
+}  // namespace dmcached::bench
+
+#endif  // DMCACHED_TESTS_BENCH_CASES_H_

@@ -1,0 +1,50 @@
+// Metadata in this thread's own hands, without the engine's queue: what one operation costs.
+#ifndef DMCACHED_TESTS_BENCH_LOADED_CACHE_H_
+#define DMCACHED_TESTS_BENCH_LOADED_CACHE_H_
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "core/base/mutex.h"
+#include "core/cache/cache_metadata.h"
+#include "core/device/block_device.h"
+#include "core/store/block_set.h"
+
+namespace dmcached::bench {
+
+class LoadedCache {  // Not thread-safe.
+ public:
+  // Formats `device` and maps the first `mapped` cblocks, cblock c to OblockOf(c).
+  LoadedCache(std::shared_ptr<BlockDevice> device, uint32_t version, uint32_t cblocks, uint32_t mapped,
+              uint64_t block_cache_bytes);
+
+  uint64_t OblockOf(uint32_t cblock) const { return uint64_t{cblock} * 2654435761 % (2 * uint64_t{cblocks_} - 1); }
+
+  void Insert(std::span<const uint32_t> cblocks, std::span<const uint64_t> oblocks);
+  void Remove(std::span<const uint32_t> cblocks, std::span<const uint64_t> oblocks);
+  void Mark(std::span<const uint32_t> cblocks);
+  void Clear(std::span<const uint32_t> cblocks, std::span<const uint64_t> oblocks);
+  void LookupCblocks(std::span<const uint32_t> cblocks);
+  void LookupOblocks(std::span<const uint64_t> oblocks);
+  void Commit();
+
+  CacheMetadata& metadata() { return *metadata_; }
+
+ private:
+  template <typename Op>
+  void Do(const char* what, Op op);
+
+  const uint32_t cblocks_;
+  Mutex mutex_;
+  std::unique_ptr<CacheMetadata> metadata_;
+  std::vector<LookedUp> found_;
+};
+
+// An O_DIRECT file on this machine.
+std::shared_ptr<BlockDevice> OpenBenchDevice(const std::string& path);
+
+}  // namespace dmcached::bench
+
+#endif  // DMCACHED_TESTS_BENCH_LOADED_CACHE_H_
