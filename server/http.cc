@@ -1,5 +1,13 @@
 #include "server/http.h"
 
+#include <netdb.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <string>
+#include <thread>
 #include <utility>
 
 #include "CivetServer.h"
@@ -47,11 +55,40 @@ class ProbeHandler : public CivetHandler {
   const std::function<bool()> good_;
 };
 
+// Connects and hangs up.  Whether that succeeds does not matter.
+void Knock(const ListenAddress& address) {
+  addrinfo hints = {};
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV;
+  addrinfo* found = nullptr;
+  if (getaddrinfo(address.host.c_str(), std::to_string(address.port).c_str(), &hints, &found) != 0) return;
+  const int fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd >= 0) {
+    (void)connect(fd, found->ai_addr, found->ai_addrlen);
+    close(fd);
+  }
+  freeaddrinfo(found);
+}
+
 }  // namespace
 
 HttpServer::HttpServer() = default;
 
-HttpServer::~HttpServer() = default;
+HttpServer::~HttpServer() {
+  if (server_ == nullptr) return;
+  // CivetWeb notices that it should stop when somebody connects, or else after up to two seconds.
+  constexpr std::chrono::milliseconds kKnockInterval(5);
+  std::atomic<bool> stopped = false;
+  std::thread stop([&] {
+    server_->close();
+    stopped = true;
+  });
+  while (!stopped) {
+    Knock(address_);
+    std::this_thread::sleep_for(kKnockInterval);
+  }
+  stop.join();
+}
 
 absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(const ListenAddress& address,
                                                               const prometheus::Collectable& collector,
