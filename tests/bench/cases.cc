@@ -7,6 +7,10 @@ const std::vector<Case>& Cases() {
       {"durable-marks", "random dirty marks with synchronous commits, beside LMDB and RocksDB", DurableMarks},
       {"commit-latency", "a commit beside the same bytes written contiguously", CommitLatency},
       {"apply-cost", "processor time of one item of a batch", ApplyCost},
+      {"origin-lookup", "look-ups by origin block, one a call", OriginLookup},
+      {"open", "a cold open beside a bare read of the metadata", OpenTime},
+      {"memory", "resident memory of an open cache, and the peak while it opens", MemoryUse},
+      {"check", "the offline check beside cache_check; a list through a snapshot", CheckSpeed},
   };
   return all;
 }

@@ -9,6 +9,10 @@ namespace dmcached::bench {
 void DurableMarks(Run& run);
 void CommitLatency(Run& run);
 void ApplyCost(Run& run);
+void OriginLookup(Run& run);
+void OpenTime(Run& run);
+void MemoryUse(Run& run);
+void CheckSpeed(Run& run);
 
 }  // namespace dmcached::bench
 

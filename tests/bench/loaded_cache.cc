@@ -31,13 +31,13 @@ std::shared_ptr<BlockDevice> OpenBenchDevice(const std::string& path) {
 }
 
 LoadedCache::LoadedCache(std::shared_ptr<BlockDevice> device, uint32_t version, uint32_t cblocks, uint32_t mapped,
-                         uint64_t block_cache_bytes)
-    : cblocks_(cblocks) {
+                         uint64_t block_cache_bytes, uint64_t origin_factor)
+    : cblocks_(cblocks), origin_factor_(origin_factor) {
   FormatParams params;
   params.version = version;
   params.data_block_size = Sectors(kBlockSectors);
   params.cache_blocks = cblocks;
-  params.origin_size = Sectors(uint64_t{cblocks} * 2 * kBlockSectors);
+  params.origin_size = Sectors(cblocks * origin_factor * kBlockSectors);
   params.block_cache_bytes = block_cache_bytes;
   auto formatted = CacheMetadata::Format(std::move(device), params, std::make_shared<CacheCounters>());
   Check("format", formatted);

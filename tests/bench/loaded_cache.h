@@ -16,11 +16,13 @@ namespace dmcached::bench {
 
 class LoadedCache {  // Not thread-safe.
  public:
-  // Formats `device` and maps the first `mapped` cblocks, cblock c to OblockOf(c).
+  // Formats `device` and maps the first `mapped` cblocks, cblock c to OblockOf(c), on an origin `origin_factor` times
+  // as large as the cache.
   LoadedCache(std::shared_ptr<BlockDevice> device, uint32_t version, uint32_t cblocks, uint32_t mapped,
-              uint64_t block_cache_bytes);
+              uint64_t block_cache_bytes, uint64_t origin_factor = 2);
 
-  uint64_t OblockOf(uint32_t cblock) const { return uint64_t{cblock} * 2654435761 % (2 * uint64_t{cblocks_} - 1); }
+  // Another one for every number below the origin's blocks but one; beyond `mapped` nothing is mapped there.
+  uint64_t OblockOf(uint64_t cblock) const { return cblock * 2654435761 % (origin_factor_ * cblocks_ - 1); }
 
   void Insert(std::span<const uint32_t> cblocks, std::span<const uint64_t> oblocks);
   void Remove(std::span<const uint32_t> cblocks, std::span<const uint64_t> oblocks);
@@ -37,6 +39,7 @@ class LoadedCache {  // Not thread-safe.
   void Do(const char* what, Op op);
 
   const uint32_t cblocks_;
+  const uint64_t origin_factor_;
   Mutex mutex_;
   std::unique_ptr<CacheMetadata> metadata_;
   std::vector<LookedUp> found_;

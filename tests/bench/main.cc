@@ -8,6 +8,7 @@
 #include <iostream>
 #include <string>
 
+#include "tests/bench/memory.h"
 #include "tests/bench/run.h"
 
 namespace dmcached::bench {
@@ -93,4 +94,9 @@ int Main(int argc, char** argv) {
 }  // namespace
 }  // namespace dmcached::bench
 
-int main(int argc, char** argv) { return dmcached::bench::Main(argc, argv); }
+int main(int argc, char** argv) {
+  if (argc > 1 && std::string(argv[1]) == dmcached::bench::kMemoryProbe) {
+    return dmcached::bench::MemoryProbe(argc > 2 ? argv[2] : nullptr);
+  }
+  return dmcached::bench::Main(argc, argv);
+}

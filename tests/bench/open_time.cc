@@ -1,0 +1,21 @@
+// A cold open beside a bare read of what it reads.
+#include "absl/strings/str_cat.h"
+#include "tests/bench/cases.h"
+#include "tests/bench/metadata_file.h"
+#include "tests/bench/raw_read.h"
+
+namespace dmcached::bench {
+
+void OpenTime(Run& run) {
+  const auto millions = static_cast<uint32_t>(run.Work(10, 2));
+  const MetadataFile file = NewMetadataFile(run, millions * 1000000);
+  const Rounds rounds(run.Rounds(9), {[&] {
+                                        const double begin = Now();
+                                        const auto opened = OpenMetadata(file.path);
+                                        return (Now() - begin) * 1e3;
+                                      },
+                                      [&] { return ReadAndChecksum(file.path, file.live_bytes) * 1e3; }});
+  run.Compare(absl::StrCat("open, ", millions, "M mappings"), rounds, 0, 1, "ms", "read and checksum", AtMost(2.2));
+}
+
+}  // namespace dmcached::bench
