@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -35,9 +36,7 @@ class FindingsTest : public testing::Test {
   void Create(uint64_t metadata_blocks = kMetadataBlocks) {
     Kill();
     device_ = std::make_unique<RecordingDevice>(std::vector<std::byte>(metadata_blocks * kMetadataBlockBytes));
-    engine_ = std::make_unique<Engine>(
-        options_, [this](const DeviceRequest&) { return std::make_unique<DeviceHandle>(*device_); }, clock_, executors_,
-        executors_.readers());
+    StartEngine();
     CreateOptions create;
     create.name = "c";
     create.metadata_path = "/meta";
@@ -46,6 +45,51 @@ class FindingsTest : public testing::Test {
     create.origin_size = Sectors(128 * 10000);
     engine_->Create(create, [](const absl::StatusOr<CacheInfo>& created) { ASSERT_THAT(created, IsOk()); });
     executors_.RunUntilIdle();
+  }
+
+  void StartEngine() {
+    ++options_.seed;
+    engine_ = std::make_unique<Engine>(
+        options_, [this](const DeviceRequest&) { return std::make_unique<DeviceHandle>(*device_); }, clock_, executors_,
+        executors_.readers());
+  }
+
+  // The process is killed; what the device had not flushed is still in its cache.
+  void Die() {
+    device_->Freeze();
+    Kill();
+    device_->Thaw();
+  }
+  // Whoever comes next opens what the device shows.
+  void Reopen() {
+    StartEngine();
+    OpenOptions open;
+    open.name = "c";
+    open.metadata_path = "/meta";
+    absl::Status opened = absl::UnknownError("not answered");
+    engine_->Open(open, [&](const absl::StatusOr<OpenResult>& result) { opened = result.status(); });
+    executors_.RunUntilIdle();
+    ASSERT_THAT(opened, IsOk());
+  }
+  bool IsMapped(uint32_t cblock) {
+    bool mapped = false;
+    engine_->Lookup("c", {.cblocks = {&cblock, 1}, .oblocks = {}, .durable = false},
+                    [&](const absl::StatusOr<LookupResult>& found) { mapped = found.ok() && found->mapped[0] != 0; });
+    executors_.RunUntilIdle();
+    return mapped;
+  }
+
+  // Which mappings a power cut now may leave.
+  std::set<std::set<uint32_t>> MappedAfterCuts() {
+    std::set<std::set<uint32_t>> possible;
+    for (uint64_t seed = 0; seed < 12; ++seed) {
+      const WalkedImage walked = WalkImage(device_->CrashImage(seed));
+      EXPECT_EQ(walked.Faults(), "") << "crash image " << seed;
+      std::set<uint32_t> mapped;
+      for (const auto& [cblock, to] : walked.contents.mappings) mapped.insert(cblock);
+      possible.insert(mapped);
+    }
+    return possible;
   }
 
   using Answer = std::shared_ptr<absl::Status>;
@@ -176,6 +220,40 @@ TEST_F(FindingsTest, Finding2_TheOldWriterIsOverBeforeARecoveryBegins) {
     if (in_flight->ok()) ExpectEveryCutHas(1);
     if (HasFatalFailure()) return;
   }
+}
+
+// The volatile cache survives the death of the process: what the next one reads may still be lost with the power.  It
+// answers, and writes anything else, only when block 0 as it read it is durable.
+TEST_F(FindingsTest, KilledReopenedAndThenThePowerIsCut) {
+  bool was_doubtful = false;
+  bool died_in_commit = true;
+  for (uint64_t step = 0; died_in_commit; ++step) {
+    SCOPED_TRACE(testing::Message() << "killed after " << step << " writes and flushes of the commit");
+    Create();
+    const Answer durable = InsertDirty(3, 2);
+    executors_.RunUntilIdle();
+    ASSERT_THAT(*durable, IsOk());
+    device_->FreezeAfter(step);
+    InsertDirty(5, 7);
+    executors_.RunUntilIdle();
+    died_in_commit = device_->frozen();
+    Die();
+    was_doubtful = was_doubtful || MappedAfterCuts().size() > 1;
+
+    std::vector<IoEvent> events;
+    device_->set_observer([&](const IoEvent& event) { events.push_back(event); });
+    Reopen();
+    if (HasFatalFailure()) return;
+    ASSERT_GE(events.size(), 2u);
+    EXPECT_EQ(events[0].kind, IoEvent::Kind::kWrite);
+    EXPECT_EQ(events[0].offset_bytes, 0u);
+    EXPECT_EQ(events[0].data.size(), kMetadataBlockBytes);
+    EXPECT_EQ(events[1].kind, IoEvent::Kind::kFlush);
+    const std::set<std::set<uint32_t>> possible = MappedAfterCuts();
+    ASSERT_EQ(possible.size(), 1u) << "the open was answered, but what it showed may be lost";
+    EXPECT_EQ(*possible.begin(), IsMapped(5) ? (std::set<uint32_t>{3, 5}) : (std::set<uint32_t>{3}));
+  }
+  EXPECT_TRUE(was_doubtful) << "no kill came between the write of block 0 and its flush";
 }
 
 // Finding 8, and what is kept back for commits: a request may be refused for lack of space, a commit never.
