@@ -88,7 +88,8 @@ std::string CrashSweep::Judge(CrashMedium& medium, const Survives& survives, con
     ++numbers_.judged;
     if (second_) ++numbers_.second_cuts;
     const DirtyTracking tracking = random_.OneIn(4) ? DirtyTracking::kConservative : DirtyTracking::kExact;
-    const Verdict verdict = JudgeImage(medium.image(), history_.points, boundary.allowed, *boundary.marked, tracking);
+    const Verdict verdict =
+        JudgeImage(medium.image(), history_.points, boundary.allowed, *boundary.marked, tracking, history_.gap);
     wrong = verdict.failure;
     if (wrong.empty() && !second_ && random_.OneIn(options_.second_cut_one_in)) {
       wrong = CutAgain(medium.image(), verdict.point, tracking, *boundary.marked);
@@ -100,7 +101,8 @@ std::string CrashSweep::Judge(CrashMedium& medium, const Survives& survives, con
 
 std::string CrashSweep::CutAgain(const std::vector<std::byte>& image, size_t point, DirtyTracking tracking,
                                  const MarkedCblocks& marked) {
-  const RecordedHistory again = RecordReopen(image, history_.points[point], tracking, marked, random_.Next());
+  const RecordedHistory again =
+      RecordReopen(image, history_.gap, history_.points[point], tracking, marked, random_.Next());
   CrashSweep sweep(again, {.seed = random_.Next(), .random_images = 1, .second_cut_one_in = 1}, distinct_);
   sweep.second_ = true;
   const std::string wrong = sweep.Run();

@@ -70,8 +70,8 @@ class CrashSweep {  // Not thread-safe.
 };
 
 // Opens `image`, which is of `medium`, uses it a little, and records it: a history to be swept.
-RecordedHistory RecordReopen(std::span<const std::byte> image, const CacheContents& medium, DirtyTracking tracking,
-                             const MarkedCblocks& marked, uint64_t seed);
+RecordedHistory RecordReopen(std::span<const std::byte> image, const Gap& gap, const CacheContents& medium,
+                             DirtyTracking tracking, const MarkedCblocks& marked, uint64_t seed);
 
 }  // namespace dmcached
 

@@ -28,6 +28,16 @@ uint64_t ChooseDeviceBytes(Random& random) {
   return kMetadataBlockBytes * (random.OneIn(3) ? 44 : random.Between(60, 120));
 }
 
+// One history in twenty has two bitmaps.
+bool HasGap(uint64_t seed) { return seed % 20 == 10; }
+
+// As small as the smallest device, so that allocation goes round and round.
+GappedImage ChooseImage(Random& random, const FormatParams& params, bool has_gap) {
+  if (!has_gap) return {.gap = {}, .kept = std::vector<std::byte>(ChooseDeviceBytes(random))};
+  const uint64_t below = random.Between(2, 6);
+  return FormatGapped(params, below, random.Between(20, 30));
+}
+
 bool IsClean(const IoEvent& superblock) {
   return (DiskView<DiskSuperblock>(superblock.data).flags.load() & kFlagCleanShutdown) != 0;
 }
@@ -40,7 +50,8 @@ EngineHistory::EngineHistory(uint64_t seed)
     : random_(seed),
       params_(ChooseParams(random_)),
       executors_(random_.Next()),
-      device_(std::vector<std::byte>(ChooseDeviceBytes(random_))),
+      image_(ChooseImage(random_, params_, HasGap(seed))),
+      device_(image_.kept),
       model_(params_),
       with_faults_(random_.OneIn(2)),
       resizes_often_(random_.OneIn(3)),
@@ -53,7 +64,8 @@ EngineHistory::EngineHistory(uint64_t seed)
   options_.recover_interval = Duration{0};
   device_.set_observer([this](const IoEvent& event) { Observe(event); });
   device_.set_before_io([this] { Weave(); });
-  history_.initial = device_.Image();
+  history_.initial = image_.kept;
+  history_.gap = image_.gap;
 }
 
 void EngineHistory::Fail(const std::string& what) {
@@ -62,6 +74,7 @@ void EngineHistory::Fail(const std::string& what) {
 
 RecordedHistory EngineHistory::Run(int steps) {
   StartEngine();
+  if (!image_.gap.empty()) OpenFormatted();
   for (int step = 0; Create() && step < steps && !failed(); ++step) Step();
   if (open_ && !failed()) {
     device_.Freeze();

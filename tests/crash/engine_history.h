@@ -13,6 +13,7 @@
 #include "core/cache/engine.h"
 #include "tests/crash/acknowledged_marks.h"
 #include "tests/crash/commit_points.h"
+#include "tests/crash/gapped_device.h"
 #include "tests/crash/recorded_history.h"
 #include "tests/crash/recording_device.h"
 #include "tests/support/cache_model.h"
@@ -83,6 +84,8 @@ class EngineHistory {
 
   // --- Lives and deaths ---
   bool Create();
+  // Begins with what the device holds already.
+  void OpenFormatted();
   void StartEngine();
   void Kill(bool cut_power);
   void CloseAndReopen();
@@ -99,6 +102,7 @@ class EngineHistory {
   MutationLimits limits_;
   ManualClock clock_;
   ManualExecutorFactory executors_;
+  const GappedImage image_;  // That it begins with.
   RecordingDevice device_;
   EngineOptions options_;
   std::unique_ptr<Engine> engine_;

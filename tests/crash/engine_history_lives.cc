@@ -6,14 +6,15 @@
 #include "absl/strings/str_cat.h"
 #include "tests/crash/engine_history.h"
 #include "tests/crash/image_judge.h"
-#include "tests/support/device_handle.h"
 #include "tests/support/image_walker.h"
 
 namespace dmcached {
 
 void EngineHistory::StartEngine() {
   ++options_.seed;
-  const DeviceOpener opener = [this](const DeviceRequest&) { return std::make_unique<DeviceHandle>(device_); };
+  const DeviceOpener opener = [this](const DeviceRequest&) {
+    return std::make_unique<GappedDevice>(device_, image_.gap);
+  };
   engine_ = std::make_unique<Engine>(options_, opener, clock_, executors_, executors_.readers());
 }
 
@@ -40,6 +41,11 @@ bool EngineHistory::Create() {
   model_transaction_ = opened_at_ + 1;
   ++history_.numbers.opens;
   return open_;
+}
+
+void EngineHistory::OpenFormatted() {
+  points_.Settle({points_.Add(WalkImage(history_.initial, image_.gap).contents)});
+  Reopen(/*recover=*/false, /*mid_open=*/false);
 }
 
 void EngineHistory::Kill(bool cut_power) {
@@ -82,7 +88,7 @@ void EngineHistory::CloseAndReopen() {
   if (model_transaction_ > opened_at_ + superblocks_ + 1) return Fail("a clean close did not commit everything");
   engine_->Tick();
   ++history_.numbers.clean_closes;
-  const WalkedImage left = WalkImage(device_.Image());
+  const WalkedImage left = WalkImage(device_.Image(), image_.gap);
   if (!left.contents.clean_shutdown) return Fail("a clean close left CLEAN_SHUTDOWN clear");
   device_.ClearFaults();
   Reopen(/*recover=*/false, /*mid_open=*/false);
@@ -107,7 +113,7 @@ void EngineHistory::Recover() {
 }
 
 bool EngineHistory::CheckView(CacheContents& medium) {
-  const WalkedImage view = WalkImage(device_.Image());
+  const WalkedImage view = WalkImage(device_.Image(), image_.gap);
   medium = view.contents;
   if (const std::string faults = view.Faults(); !faults.empty()) {
     Fail("damage before an open: " + faults);

@@ -9,6 +9,7 @@
 #include "core/cache/cache_metadata.h"
 #include "core/maintenance/checker.h"
 #include "core/maintenance/device_source.h"
+#include "tests/crash/gapped_device.h"
 #include "tests/support/image_walker.h"
 #include "tests/support/open_cache.h"
 
@@ -74,8 +75,9 @@ class CollectingSink : public CheckSink {
 };
 
 // What the decoder and the checker, which share no code, have to say against the device's bytes.
-std::string DamageOf(BlockDevice& device, const WalkedImage& walked) {
+std::string DamageOf(BlockDevice& device, const WalkedImage& walked, const Gap& gap) {
   if (std::string faults = walked.Faults(); !faults.empty()) return faults;
+  if (!gap.empty()) return "";  // The checker has a finding for each of its blocks.
   DeviceSource source(device);
   CollectingSink sink;
   const absl::StatusOr<CheckSummary> summary = CheckMetadata(source, {}, sink);
@@ -131,17 +133,17 @@ std::string MissingMark(const CacheContents& opened, const MarkedCblocks& marked
 }
 
 Verdict JudgeImage(std::span<std::byte> image, const std::vector<CacheContents>& points, const PointSet& allowed,
-                   const MarkedCblocks& marked, DirtyTracking tracking) {
-  const auto device = std::make_shared<ScratchDevice>(image);
-  const WalkedImage crashed = WalkImage(image);
-  if (const std::string damage = DamageOf(*device, crashed); !damage.empty()) return {"damage: " + damage};
+                   const MarkedCblocks& marked, DirtyTracking tracking, const Gap& gap) {
+  ScratchDevice device(image);
+  const WalkedImage crashed = WalkImage(image, gap);
+  if (const std::string damage = DamageOf(device, crashed, gap); !damage.empty()) return {"damage: " + damage};
   const std::optional<size_t> point = FindPoint(crashed.contents, points, allowed);
   if (!point.has_value()) return {DifferenceToAll(crashed.contents, points, allowed)};
 
   OpenParams params;
   params.dirty_tracking = tracking;
   params.block_cache_bytes = 64 * kMetadataBlockBytes;
-  auto cache = CacheMetadata::Open(device, params, NewCounters());
+  auto cache = CacheMetadata::Open(std::make_shared<GappedDevice>(device, gap), params, NewCounters());
   if (!cache.ok()) return {"it does not open: " + cache.status().ToString()};
   const absl::StatusOr<CacheContents> read = ReadContents(**cache);
   if (!read.ok()) return {"it cannot be read: " + read.status().ToString()};
@@ -154,9 +156,9 @@ Verdict JudgeImage(std::span<std::byte> image, const std::vector<CacheContents>&
   }
   if (*read != readable) return {"open, it is " + Difference(*read, readable)};
   if (const std::string missing = MissingMark(*read, marked); !missing.empty()) return {missing};
-  if (!device->changed()) return {"", *point};
-  const WalkedImage reopened = WalkImage(image);
-  if (const std::string damage = DamageOf(*device, reopened); !damage.empty()) {
+  if (!device.changed()) return {"", *point};
+  const WalkedImage reopened = WalkImage(image, gap);
+  if (const std::string damage = DamageOf(device, reopened, gap); !damage.empty()) {
     return {"damage after the open: " + damage};
   }
   if (reopened.contents != expected) return {"after the open: " + Difference(reopened.contents, expected)};

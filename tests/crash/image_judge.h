@@ -26,10 +26,10 @@ struct Verdict {
   size_t point = 0;     // That was found.
 };
 
-// Judges `image`: the decoder and the checker find no damage before and after it is opened for writing, and what is
-// open is an allowed point with every acknowledged mark.  The bytes are as before afterwards.
+// Judges `image`, of which `gap` is left out: the decoder and the checker find no damage before and after it is opened
+// for writing, and what is open is an allowed point with every acknowledged mark.  The bytes are as before afterwards.
 Verdict JudgeImage(std::span<std::byte> image, const std::vector<CacheContents>& points, const PointSet& allowed,
-                   const MarkedCblocks& marked, DirtyTracking tracking);
+                   const MarkedCblocks& marked, DirtyTracking tracking, const Gap& gap);
 
 // Which acknowledged mark is missing, in words.
 std::string MissingMark(const CacheContents& opened, const MarkedCblocks& marked);

@@ -10,6 +10,7 @@
 
 #include "tests/crash/recording_device.h"
 #include "tests/support/cache_contents.h"
+#include "tests/support/gap.h"
 
 namespace dmcached {
 
@@ -46,6 +47,7 @@ struct HistoryNumbers {
 
 struct RecordedHistory {
   std::vector<std::byte> initial;
+  Gap gap;
   std::vector<Boundary> boundaries;
   std::vector<CacheContents> points;  // As on the medium.
   HistoryNumbers numbers;

@@ -7,6 +7,7 @@
 #include "core/cache/cache_metadata.h"
 #include "tests/crash/commit_points.h"
 #include "tests/crash/crash_sweep.h"
+#include "tests/crash/gapped_device.h"
 #include "tests/crash/image_judge.h"
 #include "tests/support/cache_model.h"
 #include "tests/support/open_cache.h"
@@ -20,13 +21,15 @@ constexpr int kMutations = 3;
 
 class ReopenHistory {
  public:
-  ReopenHistory(std::span<const std::byte> image, const MarkedCblocks& marked, uint64_t seed)
+  ReopenHistory(std::span<const std::byte> image, const Gap& gap, const MarkedCblocks& marked, uint64_t seed)
       : random_(seed),
-        device_(std::make_shared<RecordingDevice>(image)),
+        recording_(image),
+        device_(std::make_shared<GappedDevice>(recording_, gap)),
         marked_(std::make_shared<const MarkedCblocks>(marked)),
         model_(FormatParams{}) {
     history_.initial.assign(image.begin(), image.end());
-    device_->set_observer([this](const IoEvent& event) {
+    history_.gap = gap;
+    recording_.set_observer([this](const IoEvent& event) {
       history_.boundaries.push_back({event, points_.allowed(), marked_});
     });
   }
@@ -51,7 +54,7 @@ class ReopenHistory {
       marked_ = std::make_shared<const MarkedCblocks>();
       for (int i = 0; i < kCommits && history_.failure.empty(); ++i) MutateAndCommit(**cache);
     }
-    device_->set_observer(nullptr);
+    recording_.set_observer(nullptr);
     history_.points = points_.Take();
     return std::move(history_);
   }
@@ -84,7 +87,8 @@ class ReopenHistory {
   }
 
   Random random_;
-  std::shared_ptr<RecordingDevice> device_;
+  RecordingDevice recording_;
+  const std::shared_ptr<GappedDevice> device_;
   std::shared_ptr<const MarkedCblocks> marked_;
   CacheModel model_;
   CommitPoints points_;
@@ -93,9 +97,9 @@ class ReopenHistory {
 
 }  // namespace
 
-RecordedHistory RecordReopen(std::span<const std::byte> image, const CacheContents& medium, DirtyTracking tracking,
-                             const MarkedCblocks& marked, uint64_t seed) {
-  return ReopenHistory(image, marked, seed).Run(medium, tracking);
+RecordedHistory RecordReopen(std::span<const std::byte> image, const Gap& gap, const CacheContents& medium,
+                             DirtyTracking tracking, const MarkedCblocks& marked, uint64_t seed) {
+  return ReopenHistory(image, gap, marked, seed).Run(medium, tracking);
 }
 
 }  // namespace dmcached

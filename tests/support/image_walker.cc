@@ -19,7 +19,7 @@ constexpr uint64_t kMaxDepth = 6;
 
 class Walker {
  public:
-  explicit Walker(Block image) : image_(image) {}
+  Walker(Block image, const Gap& gap) : image_(image), gap_(gap) {}
 
   WalkedImage Walk() {
     WalkSuperblock();
@@ -27,6 +27,7 @@ class Walker {
     const DiskSuperblock& s = Superblock();
     references_.resize(s.metadata_space_map_root.nr_blocks.load());
     Refer(0, "superblock");
+    for (uint64_t block = gap_.first; block < gap_.end; ++block) Refer(block, "gap");
     WalkMappings();
     WalkDirtyBits();
     WalkDiscards();
@@ -63,17 +64,18 @@ class Walker {
   void WalkOverflow(uint64_t root);
 
   const Block image_;
+  const Gap gap_;
   std::vector<uint8_t> references_;
   std::set<uint64_t> leaf_depths_;  // Of the tree at hand.
   WalkedImage result_;
 };
 
 Block Walker::Take(uint64_t location, uint32_t salt, size_t location_offset, const std::string& what) {
-  if (location == 0 || location >= references_.size()) {
+  if (location == 0 || location >= references_.size() || gap_.contains(location)) {
     Problem(what, ": block ", location, " is out of range");
     return {};
   }
-  const Block block = image_.subspan(location * kMetadataBlockBytes, kMetadataBlockBytes);
+  const Block block = image_.subspan(gap_.Kept(location) * kMetadataBlockBytes, kMetadataBlockBytes);
   const uint32_t checksum = RawCrc32c(block.subspan(kChecksumBytes)) ^ salt;
   if (LoadLe<uint32_t>(block.data()) != checksum) {
     Problem(what, ": block ", location, " has a bad checksum");
@@ -116,7 +118,7 @@ void Walker::WalkSuperblock() {
   const auto& map_rest = s.metadata_space_map_root_rest;
   if (std::any_of(std::begin(map_rest), std::end(map_rest), not_zero)) Problem("superblock: space map root's rest");
   const uint64_t blocks = s.metadata_space_map_root.nr_blocks.load();
-  if (blocks == 0 || blocks > image_.size() / kMetadataBlockBytes || blocks > kMaxMetadataBlocks) {
+  if (blocks == 0 || blocks > image_.size() / kMetadataBlockBytes + gap_.blocks() || blocks > kMaxMetadataBlocks) {
     Problem("superblock: space map of ", blocks, " blocks");
   }
   CacheContents& c = result_.contents;
@@ -332,6 +334,6 @@ std::string WalkedImage::Faults() const {
                       absl::StrJoin(blemishes, "; "));
 }
 
-WalkedImage WalkImage(std::span<const std::byte> image) { return Walker(image).Walk(); }
+WalkedImage WalkImage(std::span<const std::byte> image, const Gap& gap) { return Walker(image, gap).Walk(); }
 
 }  // namespace dmcached

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "tests/support/cache_contents.h"
+#include "tests/support/gap.h"
 
 namespace dmcached {
 
@@ -30,7 +31,8 @@ struct WalkedImage {
   std::string Faults() const;
 };
 
-WalkedImage WalkImage(std::span<const std::byte> image);
+// `image` holds what is kept beside `gap`, whose blocks must all be in use.
+WalkedImage WalkImage(std::span<const std::byte> image, const Gap& gap = {});
 
 }  // namespace dmcached
 
