@@ -11,6 +11,8 @@ const std::vector<Case>& Cases() {
       {"open", "a cold open beside a bare read of the metadata", OpenTime},
       {"memory", "resident memory of an open cache, and the peak while it opens", MemoryUse},
       {"check", "the offline check beside cache_check; a list through a snapshot", CheckSpeed},
+      {"operations", "operations on cblocks in order: processor time and bytes", Operations},
+      {"growth", "a large cache beside a small one, under the same block cache", Growth},
   };
   return all;
 }

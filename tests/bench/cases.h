@@ -13,6 +13,8 @@ void OriginLookup(Run& run);
 void OpenTime(Run& run);
 void MemoryUse(Run& run);
 void CheckSpeed(Run& run);
+void Operations(Run& run);
+void Growth(Run& run);
 
 }  // namespace dmcached::bench
 

@@ -1,40 +1,22 @@
 // The offline check beside thin-provisioning-tools' cache_check, and a list through a snapshot.
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "core/cache/snapshot_reader.h"
-#include "core/device/file_device.h"
-#include "core/maintenance/path_check.h"
 #include "server/executor.h"
 #include "server/system_clock.h"
 #include "tests/bench/cases.h"
 #include "tests/bench/metadata_file.h"
+#include "tests/bench/walks.h"
 
 namespace dmcached::bench {
 namespace {
-
-class NoSink : public CheckSink {
- public:
-  void OnProgress(uint64_t, uint64_t) override {}
-  void OnFinding(const Finding&) override {}
-};
-
-// As `dmcachectl check --offline` does it; seconds.
-double Check(const std::string& path, Executor& helpers) {
-  NoSink sink;
-  const auto opener = [](const DeviceRequest& request) { return OpenFileDevice(request, nullptr); };
-  const double begin = Now();
-  const absl::StatusOr<CheckOutcome> outcome =
-      CheckPath(opener, {.path = path, .clear_needs_check = false, .executor = &helpers, .interrupted = nullptr}, sink);
-  const double took = Now() - begin;
-  if (!outcome.ok() || !outcome->summary.sound()) GiveUp("the check of " + path + " failed");
-  return took;
-}
 
 std::optional<std::string> FindCacheCheck() {
   std::string folders = "/usr/sbin:/sbin";
@@ -57,25 +39,6 @@ double RunCacheCheck(const std::string& program, const std::string& path) {
   return took;
 }
 
-// Mappings a second of a walk over all of them.
-double List(CacheMetadata& metadata, const Clock& clock) {
-  SnapshotReader reader({.device = metadata.device(),
-                         .snapshot = metadata.store().TakeSnapshot(),
-                         .incarnation = 1,
-                         .assume_all_dirty = false,
-                         .on_damage = [](const absl::Status&) {}},
-                        clock);
-  uint64_t mappings = 0;
-  const double begin = Now();
-  for (std::optional<Cblock> from = Cblock(0); from.has_value();) {
-    absl::StatusOr<MappingPage> page = reader.ReadMappings({}, *from, 16384);
-    if (!page.ok()) GiveUp("list: " + page.status().ToString());
-    mappings += page->cblocks.size();
-    from = page->next;
-  }
-  return static_cast<double>(mappings) / (Now() - begin);
-}
-
 }  // namespace
 
 void CheckSpeed(Run& run) {
@@ -87,16 +50,15 @@ void CheckSpeed(Run& run) {
   if (!theirs.has_value()) GiveUp("cache_check of thin-provisioning-tools is missing");
   const auto compare = [&](const char* figure, const MetadataFile& file, double bound) {
     RunCacheCheck(*theirs, file.path);  // Fills the page cache.
-    const Rounds rounds(run.Rounds(5), {[&] { return 1 / Check(file.path, helpers); },
+    const Rounds rounds(run.Rounds(5), {[&] { return 1 / CheckSeconds(file.path, helpers); },
                                         [&] { return 1 / RunCacheCheck(*theirs, file.path); }});
     run.Compare(figure, rounds, 0, 1, "checks/s", "cache_check", AtLeast(bound));
   };
   compare("2M mappings", wide, 100);
   compare("2M mappings, origin fits a bitmap", narrow, 200);
   const SystemClock clock;
-  const auto metadata = OpenMetadata(narrow.path);
   std::vector<double> listed;
-  for (size_t round = 0; round < run.Rounds(5); ++round) listed.push_back(List(*metadata, clock));
+  for (size_t round = 0; round < run.Rounds(5); ++round) listed.push_back(kCblocks / ListSeconds(narrow.path, clock));
   run.Add("list through a snapshot, 2M mappings", Median(listed), "mappings/s");
 }
 

@@ -8,8 +8,6 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "core/cache/geometry.h"
-#include "core/format/layout.h"
 #include "tests/bench/cases.h"
 #include "tests/bench/mark_store.h"
 #include "tests/bench/served_store.h"
@@ -62,13 +60,6 @@ struct Contender {
   }
 };
 
-// Four times what is live, as a plan recommends.
-std::string MetadataFile(Run& run, uint32_t version) {
-  const uint64_t dblocks = ChooseDiscardGeometry(Sectors(uint64_t{kCblocks} * 256), Sectors(128)).blocks;
-  const uint64_t live = LiveMetadataBlocks(version, kCblocks, dblocks, /*hints=*/false, 4096);
-  return run.NewFile("metadata", 4 * live * kMetadataBlockBytes);
-}
-
 struct Goal {
   size_t marks;
   uint64_t commits;  // A round.
@@ -94,7 +85,7 @@ void AddBytes(Run& run, Contender& ours, uint32_t version) {
 
 void Versus(Run& run, uint32_t version, const std::vector<Goal>& goals) {
   const uint64_t warm = version == 1 ? run.Work(kWarmCommits, kWarmCommits) : 0;
-  Contender ours(std::make_unique<ServedStore>(MetadataFile(run, version), version, kCblocks));
+  Contender ours(std::make_unique<ServedStore>(NewServedFile(run, version, kCblocks), version, kCblocks));
   Contender lmdb(NewLmdbStore(run.NewPath("lmdb"), kCblocks));
   Contender rocksdb(NewRocksDbStore(run.NewPath("rocksdb"), kCblocks));
   if (warm > 0) ours.Rate(warm, 1000);
@@ -125,7 +116,7 @@ double RateOfTwo(ServedStore& store, Shuffled& order, uint64_t commits) {
 }
 
 void TwoCallers(Run& run) {
-  Contender ours(std::make_unique<ServedStore>(MetadataFile(run, 2), 2, kCblocks));
+  Contender ours(std::make_unique<ServedStore>(NewServedFile(run, 2, kCblocks), 2, kCblocks));
   Contender lmdb(NewLmdbStore(run.NewPath("lmdb"), kCblocks));
   auto& served = static_cast<ServedStore&>(*ours.store);
   const uint64_t commits = run.Work(400, 100);
@@ -139,6 +130,7 @@ void TwoCallers(Run& run) {
 void DurableMarks(Run& run) {
   Versus(run, 2,
          {{.marks = 1, .commits = 400, .lmdb = 1.0, .rocksdb = {}},
+          {.marks = 10, .commits = 400, .lmdb = {}, .rocksdb = {}},
           {.marks = 100, .commits = 200, .lmdb = 5, .rocksdb = {}},
           {.marks = 1000, .commits = 100, .lmdb = 25, .rocksdb = 25},
           {.marks = 10000, .commits = 20, .lmdb = 60, .rocksdb = {}}});

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "tests/bench/memory.h"
+#include "tests/bench/plot.h"
 #include "tests/bench/run.h"
 
 namespace dmcached::bench {
@@ -19,13 +20,15 @@ struct Flags {
   bool list = false;
   std::string folder = "/var/tmp";
   std::string json;
+  std::string plot;
   std::string only;  // A part of the names of the cases to run.
 };
 
 constexpr char kUsage[] =
-    "usage: dmcached_bench [--quick] [--dir FOLDER] [--json FILE] [--only PART_OF_NAME] [--list]\n"
+    "usage: dmcached_bench [--quick] [--dir FOLDER] [--json FILE] [--plot FILE] [--only PART_OF_NAME] [--list]\n"
     "  --quick   fewer repetitions of every row\n"
-    "  --dir     where files are made (default /var/tmp); its file system must take O_DIRECT\n";
+    "  --dir     where files are made (default /var/tmp); its file system must take O_DIRECT\n"
+    "  --plot    an SVG of what durable-marks measured\n";
 
 bool Parse(int argc, char** argv, Flags& flags) {
   for (int i = 1; i < argc; ++i) {
@@ -40,7 +43,7 @@ bool Parse(int argc, char** argv, Flags& flags) {
     } else if (word == "--list") {
       flags.list = true;
     } else if (!(word == "--dir" && value(flags.folder)) && !(word == "--json" && value(flags.json)) &&
-               !(word == "--only" && value(flags.only))) {
+               !(word == "--plot" && value(flags.plot)) && !(word == "--only" && value(flags.only))) {
       return false;
     }
   }
@@ -88,6 +91,7 @@ int Main(int argc, char** argv) {
   }
   std::filesystem::remove_all(folder);
   if (!flags.json.empty()) std::ofstream(flags.json) << report.Json() << "\n";
+  if (!flags.plot.empty()) std::ofstream(flags.plot) << Svg(DurableMarksPlot(report.rows()));
   return 0;
 }
 

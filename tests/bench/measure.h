@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <functional>
+#include <utility>
 #include <vector>
 
 namespace dmcached::bench {
@@ -28,6 +29,8 @@ class Rounds {
  public:
   // Every second round goes through `measurements` backwards, so that none always runs first.
   Rounds(size_t rounds, const std::vector<Measurement>& measurements);
+  // Measured already: by measurement, then by round.
+  explicit Rounds(std::vector<std::vector<double>> values) : values_(std::move(values)) {}
 
   double Median(size_t measurement) const;
   // The median of the rounds' ratios.

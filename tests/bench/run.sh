@@ -1,7 +1,7 @@
 #!/bin/bash
 # Builds the benchmarks and runs them on a Debian 12 machine; installs the packages that are missing.
 #
-#   tests/bench/run.sh [--quick] [--dir FOLDER] [--json FILE] [--only PART_OF_NAME] [--list]
+#   tests/bench/run.sh [--quick] [--dir FOLDER] [--json FILE] [--plot FILE] [--only PART_OF_NAME] [--list]
 #
 # FOLDER (default /var/tmp) is where files are made; where its file system does not take O_DIRECT, the exit code is 2.
 # Every row prints a figure, its yardstick from the same run, their ratio, the target, and whether it is met.
