@@ -13,6 +13,10 @@ const std::vector<Case>& Cases() {
       {"check", "the offline check beside cache_check; a list through a snapshot", CheckSpeed},
       {"operations", "operations on cblocks in order: processor time and bytes", Operations},
       {"growth", "a large cache beside a small one, under the same block cache", Growth},
+      {"mutate-stream", "batches of inserts over gRPC beside parsing and acknowledging them", MutateSpeed},
+      {"unary-lookup", "a look-up over gRPC beside an empty unary call", UnaryLookup},
+      {"callers", "1 to 64 callers of one item each", Callers},
+      {"lookup-latency", "look-ups while commits run without pause", LookupLatency},
   };
   return all;
 }

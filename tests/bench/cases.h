@@ -15,6 +15,10 @@ void MemoryUse(Run& run);
 void CheckSpeed(Run& run);
 void Operations(Run& run);
 void Growth(Run& run);
+void MutateSpeed(Run& run);
+void UnaryLookup(Run& run);
+void Callers(Run& run);
+void LookupLatency(Run& run);
 
 }  // namespace dmcached::bench
 

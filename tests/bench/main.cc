@@ -9,6 +9,7 @@
 #include <string>
 
 #include "tests/bench/memory.h"
+#include "tests/bench/rpc_server.h"
 #include "tests/bench/plot.h"
 #include "tests/bench/run.h"
 
@@ -101,6 +102,9 @@ int Main(int argc, char** argv) {
 int main(int argc, char** argv) {
   if (argc > 1 && std::string(argv[1]) == dmcached::bench::kMemoryProbe) {
     return dmcached::bench::MemoryProbe(argc > 2 ? argv[2] : nullptr);
+  }
+  if (argc == 4 && std::string(argv[1]) == dmcached::bench::kServeRpcs) {
+    return dmcached::bench::ServeRpcs(argv[2], argv[3]);
   }
   return dmcached::bench::Main(argc, argv);
 }

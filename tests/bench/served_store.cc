@@ -7,8 +7,9 @@
 #include <vector>
 
 #include "absl/synchronization/notification.h"
+#include "core/cache/geometry.h"
 #include "core/device/file_device.h"
-#include "tests/bench/run.h"
+#include "core/format/layout.h"
 
 namespace dmcached::bench {
 namespace {
@@ -30,6 +31,13 @@ Value Await(const char* what, Begin begin) {
 }
 
 }  // namespace
+
+std::string NewServedFile(Run& run, uint32_t version, uint32_t cblocks) {
+  const uint64_t dblocks =
+      ChooseDiscardGeometry(Sectors(uint64_t{cblocks} * 2 * kBlockSectors), Sectors(kBlockSectors)).blocks;
+  const uint64_t live = LiveMetadataBlocks(version, cblocks, dblocks, /*hints=*/false, 4096);
+  return run.NewFile("metadata", 4 * live * kMetadataBlockBytes);
+}
 
 ServedStore::ServedStore(const std::string& path, uint32_t version, uint32_t cblocks, EngineOptions options)
     : cblocks_(cblocks) {

@@ -12,8 +12,12 @@
 #include "server/executor.h"
 #include "server/system_clock.h"
 #include "tests/bench/mark_store.h"
+#include "tests/bench/run.h"
 
 namespace dmcached::bench {
+
+// A new file of four times what is live, as a plan recommends, on an origin twice as large as the cache.
+std::string NewServedFile(Run& run, uint32_t version, uint32_t cblocks);
 
 class ServedStore : public MarkStore {  // Thread-safe.
  public:
