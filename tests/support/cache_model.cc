@@ -260,7 +260,8 @@ void CacheModel::ResizeDiscards(DiscardGeometry geometry) {
   };
   // Sizes are multiples of the cache block size: one sector of each stands for all.
   const uint64_t step = running_.data_block_size;
-  for (uint64_t i = 0; i < geometry.blocks && discarded_count() > 0; ++i) {
+  const bool any = discarded_count() > 0;
+  for (uint64_t i = 0; any && i < geometry.blocks; ++i) {
     bool all = true;
     for (uint64_t sector = i * geometry.block_size.value(); all && sector < (i + 1) * geometry.block_size.value();
          sector += step) {
