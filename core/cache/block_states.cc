@@ -6,43 +6,28 @@
 
 namespace dmcached {
 
-void BlockStates::SetMapped(uint32_t cblock) {
-  DMCACHED_CHECK(!mapped(cblock));
-  Set(mapped_, cblock);
-  ++mapped_count_;
-  if (dirty_bit(cblock)) ++dirty_count_;
-}
-
 void BlockStates::Remove(uint32_t cblock) {
   DMCACHED_CHECK(mapped(cblock));
   SetDirtyBit(cblock, false);
-  Clear(mapped_, cblock);
+  Clear(&Word::mapped, cblock);
   --mapped_count_;
   Hold(cblock);
   removed_running_.push_back(cblock);
 }
 
 void BlockStates::Hold(uint32_t cblock) {
-  if (Test(held_, cblock)) return;
-  Set(held_, cblock);
+  if (Test(&Word::held, cblock)) return;
+  Set(&Word::held, cblock);
   ++held_count_;
 }
 
-void BlockStates::SetDirtyBit(uint32_t cblock, bool dirty) {
-  if (dirty_bit(cblock) == dirty) return;
-  dirty ? Set(dirty_, cblock) : Clear(dirty_, cblock);
-  if (!mapped(cblock)) return;
-  dirty ? ++dirty_count_ : --dirty_count_;
-}
-
 void BlockStates::LoadDirtyWord(uint32_t word, uint64_t bits) {
-  dirty_[word] = bits;
-  CutTail(dirty_);
-  dirty_count_ += static_cast<uint32_t>(std::popcount(dirty_[word] & mapped_[word]));
+  words_[word].dirty = bits & Within(word);
+  dirty_count_ += static_cast<uint32_t>(std::popcount(words_[word].dirty & words_[word].mapped));
 }
 
-void BlockStates::CutTail(Bits& bits) const {
-  if (size_ % 64 != 0) bits.back() &= (uint64_t{1} << (size_ % 64)) - 1;
+void BlockStates::GiveUp(std::span<const uint32_t> claimed) {
+  for (const uint32_t cblock : claimed) Clear(&Word::claimed, cblock);
 }
 
 void BlockStates::Resize(uint32_t size) {
@@ -50,14 +35,14 @@ void BlockStates::Resize(uint32_t size) {
     if (mapped(i)) removed_running_.push_back(i);
   }
   size_ = size;
-  const size_t words = CeilDiv(size, 64);
-  for (Bits* bits : {&mapped_, &dirty_, &held_}) {
-    bits->resize(words);
-    CutTail(*bits);
+  words_.resize(CeilDiv(size, 64));
+  if (!words_.empty()) {
+    const uint64_t within = Within(words_.size() - 1);
+    for (const Bits bits : {&Word::mapped, &Word::dirty, &Word::held}) words_.back().*bits &= within;
   }
   for (const auto* removed : {&removed_running_, &removed_committing_}) {
     for (const uint32_t cblock : *removed) {
-      if (cblock < size) Set(held_, cblock);
+      if (cblock < size) Set(&Word::held, cblock);
     }
   }
   if (cursor_ >= size) cursor_ = 0;
@@ -66,17 +51,17 @@ void BlockStates::Resize(uint32_t size) {
 
 void BlockStates::Recount() {
   mapped_count_ = dirty_count_ = held_count_ = 0;
-  for (size_t i = 0; i < mapped_.size(); ++i) {
-    mapped_count_ += static_cast<uint32_t>(std::popcount(mapped_[i]));
-    dirty_count_ += static_cast<uint32_t>(std::popcount(mapped_[i] & dirty_[i]));
-    held_count_ += static_cast<uint32_t>(std::popcount(held_[i]));
+  for (const Word& word : words_) {
+    mapped_count_ += static_cast<uint32_t>(std::popcount(word.mapped));
+    dirty_count_ += static_cast<uint32_t>(std::popcount(word.mapped & word.dirty));
+    held_count_ += static_cast<uint32_t>(std::popcount(word.held));
   }
 }
 
 uint32_t BlockStates::CountDirtyFrom(uint32_t first, size_t max, std::vector<uint32_t>& found) const {
   uint32_t count = 0;
-  for (size_t i = first / 64; i < mapped_.size(); ++i) {
-    uint64_t word = mapped_[i] & dirty_[i];
+  for (size_t i = first / 64; i < words_.size(); ++i) {
+    uint64_t word = words_[i].mapped & words_[i].dirty;
     if (i == first / 64) word &= ~uint64_t{0} << (first % 64);
     count += static_cast<uint32_t>(std::popcount(word));
     for (; word != 0 && found.size() < max; word &= word - 1) {
@@ -87,21 +72,21 @@ uint32_t BlockStates::CountDirtyFrom(uint32_t first, size_t max, std::vector<uin
 }
 
 void BlockStates::VisitMapped(bool dirty_only, const std::function<bool(uint32_t)>& visit) const {
-  for (size_t i = 0; i < mapped_.size(); ++i) {
-    for (uint64_t word = dirty_only ? mapped_[i] & dirty_[i] : mapped_[i]; word != 0; word &= word - 1) {
+  for (size_t i = 0; i < words_.size(); ++i) {
+    const uint64_t mapped = words_[i].mapped;
+    for (uint64_t word = dirty_only ? mapped & words_[i].dirty : mapped; word != 0; word &= word - 1) {
       if (!visit(static_cast<uint32_t>(i * 64) + static_cast<uint32_t>(std::countr_zero(word)))) return;
     }
   }
 }
 
 void BlockStates::VisitFree(const std::function<bool(Cblock)>& take) {
-  const size_t words = mapped_.size();
+  const size_t words = words_.size();
   const size_t start = cursor_ / 64;
   // Once more than there are words: the first one is seen from the cursor on, and at the end up to it.
   for (size_t step = 0; step <= words && words > 0; ++step) {
     const size_t i = (start + step) % words;
-    uint64_t word = ~(mapped_[i] | held_[i]);
-    if (i == words - 1 && size_ % 64 != 0) word &= (uint64_t{1} << (size_ % 64)) - 1;
+    uint64_t word = ~(words_[i].mapped | words_[i].held) & Within(i);
     const uint64_t from_cursor = ~uint64_t{0} << (cursor_ % 64);
     if (step == 0) word &= from_cursor;
     if (step == words) word &= ~from_cursor;
@@ -121,8 +106,8 @@ void BlockStates::Prepare() {
 
 void BlockStates::Finish() {
   for (const uint32_t cblock : removed_committing_) {
-    if (cblock >= size_ || !Test(held_, cblock)) continue;
-    Clear(held_, cblock);
+    if (cblock >= size_ || !Test(&Word::held, cblock)) continue;
+    Clear(&Word::held, cblock);
     --held_count_;
   }
   removed_committing_.clear();

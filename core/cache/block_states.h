@@ -1,5 +1,5 @@
-// Two bits per cblock in memory: mapped, and the dirty bit as stored.  Validation, counts, the search for free cblocks
-// and the shrink check use them and read nothing from the device.
+// Bits per cblock in memory: mapped, and the dirty bit as stored.  Validation, counts, the search for free cblocks and
+// the shrink check use them and read nothing from the device.  All bits of a cblock lie in one cache line.
 //
 // A removed cblock is held until its removal is durable: before that a crash would bring the old mapping back over
 // whatever was written into the cblock since.
@@ -8,8 +8,10 @@
 
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <vector>
 
+#include "core/base/check.h"
 #include "core/base/ids.h"
 
 namespace dmcached {
@@ -21,21 +23,35 @@ class BlockStates {  // Not thread-safe.
   uint32_t dirty_count() const { return dirty_count_; }  // Mapped and dirty.
   uint32_t free_count() const { return size_ - mapped_count_ - held_count_; }
 
-  bool mapped(uint32_t cblock) const { return Test(mapped_, cblock); }
+  bool mapped(uint32_t cblock) const { return Test(&Word::mapped, cblock); }
   // The stored bit, which a foreign writer may have set on an unmapped cblock.
-  bool dirty_bit(uint32_t cblock) const { return Test(dirty_, cblock); }
+  bool dirty_bit(uint32_t cblock) const { return Test(&Word::dirty, cblock); }
   // Mapped bits of 64 cblocks.
-  uint64_t MappedWord(uint32_t word) const { return mapped_[word]; }
+  uint64_t MappedWord(uint32_t word) const { return words_[word].mapped; }
   bool dirty(uint32_t cblock) const { return mapped(cblock) && dirty_bit(cblock); }
   // Not mapped in the running, the committing or the durable state.
   bool IsFree(Cblock cblock) const {
-    return cblock.value() < size_ && !mapped(cblock.value()) && !Test(held_, cblock.value());
+    if (cblock.value() >= size_) return false;
+    const Word& word = words_[cblock.value() / 64];
+    return (((word.mapped | word.held) >> (cblock.value() % 64)) & 1) == 0;
   }
+  // Fetches the bits of a cblock that will be asked for; it may be out of range.
+  void Prefetch(uint32_t cblock) const { __builtin_prefetch(words_.data() + cblock / 64, 1); }
 
-  void SetMapped(uint32_t cblock);
+  void SetMapped(uint32_t cblock) {
+    DMCACHED_CHECK(!mapped(cblock));
+    Set(&Word::mapped, cblock);
+    ++mapped_count_;
+    if (dirty_bit(cblock)) ++dirty_count_;
+  }
   // Unmapped, its dirty bit cleared, held until the removal is durable.
   void Remove(uint32_t cblock);
-  void SetDirtyBit(uint32_t cblock, bool dirty);
+  void SetDirtyBit(uint32_t cblock, bool dirty) {
+    if (dirty_bit(cblock) == dirty) return;
+    dirty ? Set(&Word::dirty, cblock) : Clear(&Word::dirty, cblock);
+    if (!mapped(cblock)) return;
+    dirty ? ++dirty_count_ : --dirty_count_;
+  }
   // As found on the device, while loading: 64 cblocks at once.
   void LoadDirtyWord(uint32_t word, uint64_t bits);
 
@@ -48,17 +64,36 @@ class BlockStates {  // Not thread-safe.
   // Calls `take` for free cblocks, once round from where the last call ended, until it returns false.
   void VisitFree(const std::function<bool(Cblock)>& take);
 
+  // Claims cblocks for one request, so that it hears of those that it names twice: Claim is false for them.  All claims
+  // are given up before the next request.
+  bool Claim(uint32_t cblock) {
+    if (Test(&Word::claimed, cblock)) return false;
+    Set(&Word::claimed, cblock);
+    return true;
+  }
+  void GiveUp(std::span<const uint32_t> claimed);
+
   // The running transaction is being committed, or has become durable.
   void Prepare();
   void Finish();
 
  private:
-  using Bits = std::vector<uint64_t>;
-  static bool Test(const Bits& bits, uint32_t i) { return ((bits[i / 64] >> (i % 64)) & 1) != 0; }
-  static void Set(Bits& bits, uint32_t i) { bits[i / 64] |= uint64_t{1} << (i % 64); }
-  static void Clear(Bits& bits, uint32_t i) { bits[i / 64] &= ~(uint64_t{1} << (i % 64)); }
+  struct Word {  // Of 64 cblocks.
+    uint64_t mapped = 0;
+    uint64_t dirty = 0;
+    uint64_t held = 0;
+    uint64_t claimed = 0;
+  };
+  using Bits = uint64_t Word::*;
+
+  bool Test(Bits bits, uint32_t i) const { return ((words_[i / 64].*bits >> (i % 64)) & 1) != 0; }
+  void Set(Bits bits, uint32_t i) { words_[i / 64].*bits |= uint64_t{1} << (i % 64); }
+  void Clear(Bits bits, uint32_t i) { words_[i / 64].*bits &= ~(uint64_t{1} << (i % 64)); }
+  // The bits of a word that stand for cblocks.
+  uint64_t Within(size_t word) const {
+    return word + 1 == words_.size() && size_ % 64 != 0 ? (uint64_t{1} << (size_ % 64)) - 1 : ~uint64_t{0};
+  }
   void Hold(uint32_t cblock);
-  void CutTail(Bits& bits) const;
   void Recount();
 
   uint32_t size_ = 0;
@@ -66,9 +101,7 @@ class BlockStates {  // Not thread-safe.
   uint32_t dirty_count_ = 0;
   uint32_t held_count_ = 0;
   uint32_t cursor_ = 0;
-  Bits mapped_;
-  Bits dirty_;
-  Bits held_;
+  std::vector<Word> words_;
   std::vector<uint32_t> removed_running_;
   std::vector<uint32_t> removed_committing_;
 };

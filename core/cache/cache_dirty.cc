@@ -1,37 +1,18 @@
 // CacheMetadata: dirty marks.  Version 1 keeps them as a flag of the mapping word, version 2 as a bitset.
 #include "absl/strings/str_cat.h"
 #include "core/base/status.h"
+#include "core/cache/cache_items.h"
 #include "core/cache/cache_metadata.h"
 #include "core/format/layout.h"
 
 namespace dmcached {
-
-bool CacheMetadata::NameDirtyChange(uint32_t cblock, BlockSet& set) {
-  if (superblock_.version == 1) {
-    return set.Change(store_->array(ArrayKind::kMappings), cblock / kArrayWordsPerBlock);
-  }
-  return set.Change(store_->array(ArrayKind::kDirty), cblock / kBitsPerWord / kArrayWordsPerBlock);
-}
-
-void CacheMetadata::StoreDirty(uint32_t cblock, bool dirty) {
-  if (states_.dirty_bit(cblock) == dirty) return;
-  states_.SetDirtyBit(cblock, dirty);
-  if (superblock_.version == 1) {
-    const uint64_t word = MappingWord(cblock);
-    SetWord(ArrayKind::kMappings, cblock, dirty ? word | kMappingFlagDirty : word & ~kMappingFlagDirty);
-    return;
-  }
-  const uint32_t entry = cblock / kBitsPerWord;
-  const uint64_t bit = uint64_t{1} << (cblock % kBitsPerWord);
-  const uint64_t word = store_->array(ArrayKind::kDirty).Word(entry);
-  SetWord(ArrayKind::kDirty, entry, dirty ? word | bit : word & ~bit);
-}
 
 absl::Status CacheMetadata::MarkDirty(const dmcached::MarkDirty& request, BlockSet& set) {
   DMCACHED_RETURN_IF_ERROR(CheckWritable());
   DMCACHED_RETURN_IF_ERROR(CheckColumns(request.cblocks.size(), request.cblocks.size(), "cblocks"));
   for (size_t i = 0; i < request.cblocks.size(); ++i) {
     const uint32_t cblock = request.cblocks[i];
+    PrefetchStates(request.cblocks, i);
     DMCACHED_RETURN_IF_ERROR(CheckCblock(cblock, i));
     if (!states_.mapped(cblock)) {
       return MakeItemError(Reason::kNotMapped, i, absl::StrCat("item ", i, ": cblock ", cblock, " is not mapped"));
@@ -43,7 +24,9 @@ absl::Status CacheMetadata::MarkDirty(const dmcached::MarkDirty& request, BlockS
   }
   if (!set.complete()) return absl::OkStatus();
   DMCACHED_RETURN_IF_ERROR(store_->CheckSpace(set.copies()));
-  for (const uint32_t cblock : request.cblocks) {
+  for (size_t i = 0; i < request.cblocks.size(); ++i) {
+    const uint32_t cblock = request.cblocks[i];
+    PrefetchDirty(request.cblocks, i);
     if (discarded_ > 0) ClearDiscardOf(Oblock(MappingWord(cblock) >> kMappingFlagBits));
     StoreDirty(cblock, true);
   }
@@ -60,7 +43,10 @@ absl::Status CacheMetadata::ClearDirty(const dmcached::ClearDirty& request, Bloc
   }
   if (!set.complete()) return absl::OkStatus();
   DMCACHED_RETURN_IF_ERROR(store_->CheckSpace(set.copies()));
-  for (const uint32_t cblock : request.cblocks) StoreDirty(cblock, false);
+  for (size_t i = 0; i < request.cblocks.size(); ++i) {
+    PrefetchDirty(request.cblocks, i);
+    StoreDirty(request.cblocks[i], false);
+  }
   Applied(MutationOp::kClearDirty, request.cblocks.size(), set);
   return absl::OkStatus();
 }

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/base/status.h"
+#include "core/cache/cache_items.h"
 #include "core/cache/cache_metadata.h"
 #include "core/format/layout.h"
 

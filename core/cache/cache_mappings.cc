@@ -3,7 +3,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/base/status.h"
+#include "core/cache/cache_items.h"
 #include "core/cache/cache_metadata.h"
+#include "core/cache/claims.h"
 #include "core/format/layout.h"
 
 namespace dmcached {
@@ -14,18 +16,18 @@ absl::Status CacheMetadata::InsertMappings(const dmcached::InsertMappings& reque
   if (!request.dirty.empty()) {
     DMCACHED_RETURN_IF_ERROR(CheckColumns(request.cblocks.size(), request.dirty.size(), "dirty bits"));
   }
-  if (const auto i = duplicates_.Find(request.cblocks); i.has_value()) {
-    return MakeItemError(Reason::kInvalidRequest, *i,
-                         absl::StrCat("item ", *i, ": cblock ", request.cblocks[*i], " is twice in the request"));
-  }
   if (const auto i = duplicates_.Find(request.oblocks); i.has_value()) {
     return MakeItemError(Reason::kInvalidRequest, *i,
                          absl::StrCat("item ", *i, ": oblock ", request.oblocks[*i], " is twice in the request"));
   }
+  Claims claims(states_, request.cblocks);
   for (size_t i = 0; i < request.cblocks.size(); ++i) {
     const uint32_t cblock = request.cblocks[i];
     const Oblock oblock(request.oblocks[i]);
+    PrefetchStates(request.cblocks, i);
+    PrefetchOrigin(request.oblocks, i);
     DMCACHED_RETURN_IF_ERROR(CheckCblock(cblock, i));
+    DMCACHED_RETURN_IF_ERROR(claims.ClaimNext());
     DMCACHED_RETURN_IF_ERROR(CheckOblock(oblock.value(), i));
     if (!states_.IsFree(Cblock(cblock))) {
       const char* why = states_.mapped(cblock) ? " is mapped" : " was removed, and that is not durable yet";
@@ -46,6 +48,9 @@ absl::Status CacheMetadata::InsertMappings(const dmcached::InsertMappings& reque
   for (size_t i = 0; i < request.cblocks.size(); ++i) {
     const uint32_t cblock = request.cblocks[i];
     const Oblock oblock(request.oblocks[i]);
+    PrefetchStates(request.cblocks, i);
+    PrefetchMapping(request.cblocks, i);
+    PrefetchOrigin(request.oblocks, i);
     SetWord(ArrayKind::kMappings, cblock, (oblock.value() << kMappingFlagBits) | kMappingFlagValid);
     states_.SetMapped(cblock);
     StoreDirty(cblock, !request.dirty.empty() && request.dirty[i]);
@@ -98,12 +103,11 @@ absl::StatusOr<uint32_t> CacheMetadata::RemoveMappings(const dmcached::RemoveMap
     oblocks = range_oblocks_;
   } else {
     DMCACHED_RETURN_IF_ERROR(CheckColumns(cblocks.size(), oblocks.size(), "oblocks"));
-    if (const auto i = duplicates_.Find(cblocks); i.has_value()) {
-      return MakeItemError(Reason::kInvalidRequest, *i,
-                           absl::StrCat("item ", *i, ": cblock ", cblocks[*i], " is twice in the request"));
-    }
     DMCACHED_RETURN_IF_ERROR(CheckPairs(cblocks, oblocks, set));
+    Claims claims(states_, cblocks);
     for (size_t i = 0; i < cblocks.size(); ++i) {
+      PrefetchStates(cblocks, i);
+      DMCACHED_RETURN_IF_ERROR(claims.ClaimNext());
       DMCACHED_RETURN_IF_ERROR(CheckRemoval(cblocks[i], request.discard_dirty, i, set));
     }
   }
@@ -116,6 +120,10 @@ absl::StatusOr<uint32_t> CacheMetadata::RemoveMappings(const dmcached::RemoveMap
 void CacheMetadata::ApplyRemoval(std::span<const uint32_t> cblocks, std::span<const uint64_t> oblocks,
                                  const BlockSet& set) {
   for (size_t i = 0; i < cblocks.size(); ++i) {
+    PrefetchStates(cblocks, i);
+    PrefetchMapping(cblocks, i);
+    PrefetchDirty(cblocks, i);
+    PrefetchOrigin(oblocks, i);
     StoreDirty(cblocks[i], false);
     SetWord(ArrayKind::kMappings, cblocks[i], 0);
     states_.Remove(cblocks[i]);
@@ -124,43 +132,54 @@ void CacheMetadata::ApplyRemoval(std::span<const uint32_t> cblocks, std::span<co
   if (!cblocks.empty()) Applied(MutationOp::kRemove, cblocks.size(), set);
 }
 
+void CacheMetadata::FillLookedUp(uint32_t cblock, bool with_hints, BlockSet& set, LookedUp& found) {
+  found.cblock = Cblock(cblock);
+  // Where blocks are damaged, "not mapped" must be read from a sound one.
+  if (damaged_mappings_) ReadMapping(cblock, set);
+  if (!states_.mapped(cblock) || !ReadMapping(cblock, set)) return;
+  if (damaged_mappings_ && superblock_.version == 2) {  // The dirty bit, too.
+    set.Read(store_->array(ArrayKind::kDirty), cblock / kBitsPerWord / kArrayWordsPerBlock);
+  }
+  found.mapped = true;
+  found.oblock = Oblock(MappingWord(cblock) >> kMappingFlagBits);
+  found.dirty_stored = states_.dirty_bit(cblock);
+  found.dirty = assume_all_dirty_ || found.dirty_stored;
+  if (!with_hints || cblock >= store_->array(ArrayKind::kHints).entries()) return;
+  PackedArray& hints = store_->array(ArrayKind::kHints);
+  if (set.Read(hints, cblock / kHintsPerBlock)) found.hint = hints.Hint(cblock);
+}
+
 absl::Status CacheMetadata::LookupCblocks(std::span<const uint32_t> cblocks, BlockSet& set,
                                           std::vector<LookedUp>& out) {
   out.clear();
+  out.resize(cblocks.size());
   const bool with_hints = hints_valid();
   for (size_t i = 0; i < cblocks.size(); ++i) {
-    const uint32_t cblock = cblocks[i];
-    DMCACHED_RETURN_IF_ERROR(CheckCblock(cblock, i));
-    LookedUp& found = out.emplace_back();
-    found.cblock = Cblock(cblock);
-    // Where blocks are damaged, "not mapped" must be read from a sound one.
-    if (damaged_mappings_) ReadMapping(cblock, set);
-    if (!states_.mapped(cblock) || !ReadMapping(cblock, set)) continue;
-    if (damaged_mappings_ && superblock_.version == 2) {  // The dirty bit, too.
-      set.Read(store_->array(ArrayKind::kDirty), cblock / kBitsPerWord / kArrayWordsPerBlock);
-    }
-    found.mapped = true;
-    found.oblock = Oblock(MappingWord(cblock) >> kMappingFlagBits);
-    found.dirty_stored = states_.dirty_bit(cblock);
-    found.dirty = assume_all_dirty_ || found.dirty_stored;
-    if (!with_hints || cblock >= store_->array(ArrayKind::kHints).entries()) continue;
-    PackedArray& hints = store_->array(ArrayKind::kHints);
-    if (set.Read(hints, cblock / kHintsPerBlock)) found.hint = hints.Hint(cblock);
+    PrefetchStates(cblocks, i);
+    PrefetchMapping(cblocks, i);
+    DMCACHED_RETURN_IF_ERROR(CheckCblock(cblocks[i], i));
+    FillLookedUp(cblocks[i], with_hints, set, out[i]);
   }
   return absl::OkStatus();
 }
 
 absl::Status CacheMetadata::LookupOblocks(std::span<const uint64_t> oblocks, BlockSet& set,
                                           std::vector<LookedUp>& out) {
+  constexpr size_t kGuessAhead = kAhead / 2;  // When what PrefetchOrigin asked for is there.
   out.clear();
-  std::vector<LookedUp> one;
+  out.resize(oblocks.size());
+  const bool with_hints = hints_valid();
   for (size_t i = 0; i < oblocks.size(); ++i) {
+    PrefetchOrigin(oblocks, i);
+    if (i + kGuessAhead < oblocks.size()) {
+      if (const auto guess = origin_index_.Guess(Oblock(oblocks[i + kGuessAhead])); guess.has_value()) {
+        states_.Prefetch(guess->value());
+        store_->array(ArrayKind::kMappings).PrefetchWord(guess->value());
+      }
+    }
     DMCACHED_RETURN_IF_ERROR(CheckOblock(oblocks[i], i));
-    const std::optional<Cblock> cblock = FindOblock(Oblock(oblocks[i]), set);
-    if (cblock.has_value()) {
-      const uint32_t number = cblock->value();
-      DMCACHED_RETURN_IF_ERROR(LookupCblocks({&number, 1}, set, one));
-      out.push_back(one.front());
+    if (const std::optional<Cblock> cblock = FindOblock(Oblock(oblocks[i]), set); cblock.has_value()) {
+      FillLookedUp(cblock->value(), with_hints, set, out[i]);
       continue;
     }
     if (damaged_mappings_) {
@@ -168,7 +187,7 @@ absl::Status CacheMetadata::LookupOblocks(std::span<const uint64_t> oblocks, Blo
                            absl::StrCat("item ", i, ": oblock ", oblocks[i],
                                         " was not found, but parts of the mapping array cannot be read"));
     }
-    out.push_back({.mapped = false, .cblock = Cblock(0), .oblock = Oblock(oblocks[i])});
+    out[i].oblock = Oblock(oblocks[i]);
   }
   return absl::OkStatus();
 }

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/base/status.h"
+#include "core/cache/cache_items.h"
 #include "core/format/layout.h"
 
 namespace dmcached {
@@ -16,15 +17,13 @@ absl::Status CacheMetadata::CheckWritable() const {
   return absl::OkStatus();
 }
 
-absl::Status CacheMetadata::CheckCblock(uint32_t cblock, uint64_t item) const {
-  if (cblock < superblock_.cache_blocks) return absl::OkStatus();
+absl::Status CacheMetadata::CblockOutOfRange(uint32_t cblock, uint64_t item) const {
   return MakeItemError(
       Reason::kCblockOutOfRange, item,
       absl::StrCat("item ", item, ": cblock ", cblock, " of a cache of ", superblock_.cache_blocks, " blocks"));
 }
 
-absl::Status CacheMetadata::CheckOblock(uint64_t oblock, uint64_t item) const {
-  if (oblock < oblock_end_) return absl::OkStatus();
+absl::Status CacheMetadata::OblockOutOfRange(uint64_t oblock, uint64_t item) const {
   return MakeItemError(Reason::kOblockOutOfRange, item,
                        absl::StrCat("item ", item, ": oblock ", oblock, " of an origin of ", oblock_end_, " blocks"));
 }
@@ -38,21 +37,11 @@ absl::Status CacheMetadata::CheckColumns(size_t items, size_t others, const char
                    absl::StrCat(items, " items in one request; at most ", kMaxItemsPerRequest, " are taken"));
 }
 
-bool CacheMetadata::ReadMapping(uint32_t cblock, BlockSet& set) {
-  return set.Read(store_->array(ArrayKind::kMappings), cblock / kArrayWordsPerBlock);
-}
-
-std::optional<Cblock> CacheMetadata::FindOblock(Oblock oblock, BlockSet& set) {
-  return origin_index_.Find(oblock, [&](Cblock cblock) {
-    if (cblock.value() >= superblock_.cache_blocks || !states_.mapped(cblock.value())) return false;
-    if (!ReadMapping(cblock.value(), set)) return false;  // Asked again when the block is resident.
-    return MappingWord(cblock.value()) >> kMappingFlagBits == oblock.value();
-  });
-}
-
 absl::Status CacheMetadata::CheckPairs(std::span<const uint32_t> cblocks, std::span<const uint64_t> oblocks,
                                        BlockSet& set) {
   for (size_t i = 0; i < cblocks.size(); ++i) {
+    PrefetchStates(cblocks, i);
+    PrefetchMapping(cblocks, i);
     DMCACHED_RETURN_IF_ERROR(CheckCblock(cblocks[i], i));
     DMCACHED_RETURN_IF_ERROR(CheckOblock(oblocks[i], i));
     if (!states_.mapped(cblocks[i])) {
@@ -89,11 +78,6 @@ absl::Status CacheMetadata::VisitMappedIn(OblockRange range, bool dirty_only, Bl
     return status.ok();
   });
   return status;
-}
-
-void CacheMetadata::SetWord(ArrayKind kind, uint64_t entry, uint64_t word) {
-  const std::span<std::byte> block = store_->Writable(kind, entry / kArrayWordsPerBlock);
-  StoreLe(block.data() + sizeof(DiskArrayBlockHeader) + entry % kArrayWordsPerBlock * sizeof(word), word);
 }
 
 void CacheMetadata::Applied(MutationOp op, uint64_t items, const BlockSet& set) {

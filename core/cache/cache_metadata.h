@@ -253,8 +253,14 @@ class CacheMetadata {
 
   // Shared by operations.
   absl::Status CheckWritable() const;
-  absl::Status CheckCblock(uint32_t cblock, uint64_t item) const;
-  absl::Status CheckOblock(uint64_t oblock, uint64_t item) const;
+  absl::Status CheckCblock(uint32_t cblock, uint64_t item) const {
+    return cblock < superblock_.cache_blocks ? absl::OkStatus() : CblockOutOfRange(cblock, item);
+  }
+  absl::Status CheckOblock(uint64_t oblock, uint64_t item) const {
+    return oblock < oblock_end_ ? absl::OkStatus() : OblockOutOfRange(oblock, item);
+  }
+  absl::Status CblockOutOfRange(uint32_t cblock, uint64_t item) const;
+  absl::Status OblockOutOfRange(uint64_t oblock, uint64_t item) const;
   absl::Status CheckColumns(size_t items, size_t others, const char* what) const;
   absl::Status CheckPairs(std::span<const uint32_t> cblocks, std::span<const uint64_t> oblocks, BlockSet& set);
   bool ReadMapping(uint32_t cblock, BlockSet& set);
@@ -274,6 +280,16 @@ class CacheMetadata {
   absl::Status CheckRemoval(uint32_t cblock, bool discard_dirty, uint64_t item, BlockSet& set);
   absl::Status CollectRange(const dmcached::RemoveMappings& request, BlockSet& set);
   void ApplyRemoval(std::span<const uint32_t> cblocks, std::span<const uint64_t> oblocks, const BlockSet& set);
+
+  // Fetches what the item at `i + kAhead` will need (cache_items.h): a batch waits once for memory, not for every item.
+  static constexpr size_t kAhead = 32;
+  void PrefetchStates(std::span<const uint32_t> cblocks, size_t i) const;
+  void PrefetchMapping(std::span<const uint32_t> cblocks, size_t i) const;
+  void PrefetchDirty(std::span<const uint32_t> cblocks, size_t i) const;
+  void PrefetchOrigin(std::span<const uint64_t> oblocks, size_t i) const;
+
+  // Looking up (cache_mappings.cc).
+  void FillLookedUp(uint32_t cblock, bool with_hints, BlockSet& set, LookedUp& found);
 
   // Discards (cache_discards.cc).
   uint64_t OblocksPerDblock() const;

@@ -9,6 +9,7 @@
 #include "absl/strings/str_join.h"
 #include "core/base/check.h"
 #include "core/base/status.h"
+#include "core/cache/cache_items.h"
 #include "core/cache/cache_metadata.h"
 #include "core/format/layout.h"
 

@@ -15,10 +15,10 @@ constexpr uint64_t kComfortableCacheBlocks = 1000000;
 constexpr uint64_t kRecommendedFactor = 4;
 // Any single request copies each live block at most once.
 constexpr uint64_t kLeastFactor = 2;
-constexpr double kOriginIndexBytesPerCacheBlock = 6.7;  // 5 bytes at a load of 0.75.
-constexpr uint64_t kStateBitsPerCacheBlock = 8;         // Mapped and dirty, in each of three states, and reserved.
+constexpr double kOriginIndexBytesPerCacheBlock = 6.4;  // A bucket of 64 bytes for 12 entries, at a load of 0.84.
+constexpr uint64_t kStateBitsPerCacheBlock = 4;         // Mapped, dirty, held, claimed.
 constexpr uint64_t kUsedBitmaps = 7;                    // Running, committing, durable, and four snapshots.
-constexpr uint64_t kDirectoryBytesPerArrayBlock = 32;
+constexpr uint64_t kDirectoryBytesPerArrayBlock = 40;
 
 // Blocks of an array and of its index tree, built bottom-up.
 uint64_t ArrayBlocks(uint64_t entries, uint64_t entries_per_block) {

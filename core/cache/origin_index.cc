@@ -16,9 +16,10 @@ void OriginIndex::Grow(uint64_t cache_blocks) {
   if (capacity >= entries + cache_blocks && !tables_.empty()) return;
   // Half as much again at least, so that a cache that grows in small steps keeps few tables.
   const uint64_t wanted = std::max(cache_blocks, capacity / 2);
+  const uint64_t buckets = std::max<uint64_t>(1, CeilDiv(wanted * 100, kLoadPercent * kSlots));
   Table table;
   table.capacity = wanted;
-  table.buckets.resize(std::max<uint64_t>(1, CeilDiv(wanted * 4, 3 * kSlots)));
+  table.memory = HugeMemory(buckets * sizeof(Bucket));
   tables_.push_back(std::move(table));
 }
 
@@ -28,11 +29,10 @@ void OriginIndex::Insert(Oblock oblock, Cblock cblock) {
   DMCACHED_CHECK(table != tables_.end());
   ++table->entries;
   for (uint64_t bucket = table->Home(hash);; bucket = table->Next(bucket)) {
-    Bucket& b = table->buckets[bucket];
-    for (size_t slot = 0; slot < kSlots; ++slot) {
-      if (b.tags[slot] != 0) continue;
-      b.tags[slot] = Tag(hash);
-      b.cblocks[slot] = cblock.value();
+    Bucket& b = table->buckets()[bucket];
+    if (const SlotMask empty(b, 0); !empty.empty()) {
+      b.tags[empty.first()] = Tag(hash);
+      b.cblocks[empty.first()] = cblock.value();
       return;
     }
     ++b.passed;
@@ -42,13 +42,13 @@ void OriginIndex::Insert(Oblock oblock, Cblock cblock) {
 bool OriginIndex::EraseFrom(Table& table, uint64_t hash, Cblock cblock) {
   const uint64_t home = table.Home(hash);
   uint64_t bucket = home;
-  for (uint64_t i = 0; i < table.buckets.size(); ++i, bucket = table.Next(bucket)) {
-    Bucket& b = table.buckets[bucket];
-    for (size_t slot = 0; slot < kSlots; ++slot) {
-      if (b.tags[slot] != Tag(hash) || b.cblocks[slot] != cblock.value()) continue;
-      b.tags[slot] = 0;
+  for (uint64_t i = 0; i < table.buckets().size(); ++i, bucket = table.Next(bucket)) {
+    Bucket& b = table.buckets()[bucket];
+    for (SlotMask found(b, Tag(hash)); !found.empty(); found.Drop()) {
+      if (b.cblocks[found.first()] != cblock.value()) continue;
+      b.tags[found.first()] = 0;
       --table.entries;
-      for (uint64_t p = home; p != bucket; p = table.Next(p)) --table.buckets[p].passed;
+      for (uint64_t p = home; p != bucket; p = table.Next(p)) --table.buckets()[p].passed;
       return true;
     }
     if (b.passed == 0) return false;
@@ -66,7 +66,7 @@ void OriginIndex::Erase(Oblock oblock, Cblock cblock) {
 
 void OriginIndex::DropFrom(Cblock end) {
   for (Table& table : tables_) {
-    for (Bucket& bucket : table.buckets) {
+    for (Bucket& bucket : table.buckets()) {
       for (size_t slot = 0; slot < kSlots; ++slot) {
         if (bucket.tags[slot] == 0 || bucket.cblocks[slot] < end.value()) continue;
         // `passed` of the buckets before stays too high, which costs a probe, until the next open.

@@ -20,11 +20,15 @@ void BlockCache::Adopt(Frame* frame, Slot* slot) {
   frame->position = frames_.size();
   frame->referenced = true;
   slot->frame = frame;
+  slot->bytes = frame->bytes;
+  slot->running = frame->state == Frame::State::kRunning;
   frames_.push_back(frame);
 }
 
 void BlockCache::Drop(Frame* frame) {
   frame->slot->frame = nullptr;
+  frame->slot->bytes = nullptr;
+  frame->slot->running = false;
   frame->slot = nullptr;
   frames_.back()->position = frame->position;
   frames_[frame->position] = frames_.back();

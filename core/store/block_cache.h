@@ -11,8 +11,9 @@
 #include <span>
 #include <vector>
 
-#include "core/base/aligned_buffer.h"
 #include "core/base/ids.h"
+#include "core/format/layout.h"
+#include "core/store/frame_pool.h"
 
 namespace dmcached {
 
@@ -21,17 +22,25 @@ struct Frame;
 // One array block of the directory: where it is, and its frame when it is resident.
 struct Slot {
   Frame* frame = nullptr;
-  uint64_t mark = 0;      // Who named it last (BlockSet): epoch * 2, plus 1 if it is to be changed.
-  uint32_t location = 0;  // Metadata block; every metadata block number fits.
+  std::byte* bytes = nullptr;  // The frame's, so that reading an entry does not go through the frame.
+  uint64_t mark = 0;           // Who named it last (BlockSet): epoch * 2, plus 1 if it is to be changed.
+  uint32_t location = 0;       // Metadata block; every metadata block number fits.
+  bool running = false;        // The frame is kRunning.
 };
 
 struct Frame {
   enum class State : uint8_t { kClean, kRunning, kFrozen };
 
-  std::span<std::byte> data() { return buffer.span(); }
-  std::span<const std::byte> data() const { return buffer.span(); }
+  explicit Frame(FramePool& from) : pool(from), bytes(from.Take()) {}
+  ~Frame() { pool.GiveBack(bytes); }
+  Frame(const Frame&) = delete;
+  Frame& operator=(const Frame&) = delete;
 
-  AlignedBuffer buffer{kMetadataBlockBytes};
+  std::span<std::byte> data() { return {bytes, kMetadataBlockBytes}; }
+  std::span<const std::byte> data() const { return {bytes, kMetadataBlockBytes}; }
+
+  FramePool& pool;
+  std::byte* const bytes;
   Slot* slot = nullptr;  // Null: a newer frame took its place, or it is not linked yet.
   uint32_t pins = 0;
   State state = State::kClean;
@@ -42,7 +51,7 @@ struct Frame {
 // Frees a frame that no slot, no pin and no transaction needs any more.
 void FreeIfOrphan(Frame* frame);
 
-class BlockCache {  // Not thread-safe, but NewFrame of a cache that no one else uses.
+class BlockCache {  // Not thread-safe, but for NewFrame.
  public:
   explicit BlockCache(uint64_t budget_bytes) : budget_bytes_(budget_bytes) {}
   ~BlockCache();
@@ -50,7 +59,7 @@ class BlockCache {  // Not thread-safe, but NewFrame of a cache that no one else
   BlockCache& operator=(const BlockCache&) = delete;
 
   // A frame outside the cache, to be read into without a lock.  Adopt or delete it.
-  static Frame* NewFrame() { return new Frame; }
+  Frame* NewFrame() { return new Frame(pool_); }
   // Links `frame` to `slot` and counts it.
   void Adopt(Frame* frame, Slot* slot);
   // Unlinks; frees unless a pin or a transaction still needs it, which then does (FreeIfOrphan).
@@ -63,6 +72,7 @@ class BlockCache {  // Not thread-safe, but NewFrame of a cache that no one else
 
  private:
   const uint64_t budget_bytes_;
+  FramePool pool_;
   std::vector<Frame*> frames_;
   size_t hand_ = 0;
 };

@@ -40,7 +40,7 @@ bool BlockSet::Name(PackedArray& array, uint64_t index, bool change) {
   if (slot.mark == change_mark || (slot.mark == read_mark && !change)) return slot.frame != nullptr;
   const bool named_before = slot.mark == read_mark;
   slot.mark = change ? change_mark : read_mark;
-  if (change && (slot.frame == nullptr || slot.frame->state != Frame::State::kRunning)) ++copies_;
+  if (change && !slot.running) ++copies_;
   if (named_before) return slot.frame != nullptr;
   if (slot.frame != nullptr) {
     slot.frame->referenced = true;
@@ -109,7 +109,7 @@ absl::Status BlockSet::Load() {
 void BlockSet::ReadRun(std::span<Missing> run) {
   std::vector<std::span<std::byte>> buffers;
   for (Missing& missing : run) {
-    missing.frame = BlockCache::NewFrame();
+    missing.frame = store_->cache().NewFrame();
     buffers.push_back(missing.frame->data());
   }
   const absl::Status read = store_->device().ReadV(BlockOffsetBytes(MetadataBlock(run.front().location)), buffers);

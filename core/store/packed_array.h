@@ -60,13 +60,21 @@ class PackedArray {  // Not thread-safe.
 
   // The entry's 8 bytes; its block is resident.
   uint64_t Word(uint64_t entry) const {
-    return LoadLe<uint64_t>(slots_[entry / kArrayWordsPerBlock].frame->data().data() + sizeof(DiskArrayBlockHeader) +
-                            entry % kArrayWordsPerBlock * sizeof(uint64_t));
+    return LoadLe<uint64_t>(slots_[entry / kArrayWordsPerBlock].bytes + WordOffset(entry));
   }
   // The hint's 4 bytes; its block is resident.
   uint32_t Hint(uint64_t entry) const {
-    return LoadLe<uint32_t>(slots_[entry / kHintsPerBlock].frame->data().data() + sizeof(DiskArrayBlockHeader) +
+    return LoadLe<uint32_t>(slots_[entry / kHintsPerBlock].bytes + sizeof(DiskArrayBlockHeader) +
                             entry % kHintsPerBlock * sizeof(uint32_t));
+  }
+  // Fetches the word of an entry that will be read or written soon, if it is resident.
+  void PrefetchWord(uint64_t entry) const {
+    if (entry >= entries_) return;
+    const std::byte* bytes = slots_[entry / kArrayWordsPerBlock].bytes;
+    if (bytes != nullptr) __builtin_prefetch(bytes + WordOffset(entry), 1);
+  }
+  static size_t WordOffset(uint64_t entry) {
+    return sizeof(DiskArrayBlockHeader) + entry % kArrayWordsPerBlock * sizeof(uint64_t);
   }
 
  private:

@@ -61,29 +61,28 @@ absl::Status Store::CheckSpace(uint64_t blocks, uint64_t extra_nodes) {
 
 Frame* Store::CopyFrozen(Slot& slot) {
   Frame* frozen = slot.frame;
-  Frame* copy = BlockCache::NewFrame();
+  Frame* copy = cache_.NewFrame();
   std::memcpy(copy->data().data(), frozen->data().data(), kMetadataBlockBytes);
   cache_.Drop(frozen);
   cache_.Adopt(copy, &slot);
   return copy;
 }
 
-std::span<std::byte> Store::Writable(ArrayKind kind, uint64_t index) {
+void Store::MakeWritable(ArrayKind kind, uint64_t index) {
   Slot& slot = array(kind).slot(index);
   Frame* frame = slot.frame;
   DMCACHED_CHECK(frame != nullptr);
-  if (frame->state == Frame::State::kRunning) return frame->data();
   if (frame->state == Frame::State::kFrozen) frame = CopyFrozen(slot);
   space_map_.Release(MetadataBlock(slot.location));
   const absl::StatusOr<MetadataBlock> location = space_map_.Allocate();
   DMCACHED_CHECK(location.ok());  // CheckSpace came before.
   slot.location = static_cast<uint32_t>(location->value());
   frame->state = Frame::State::kRunning;
+  slot.running = true;
   running_frames_.push_back(frame);
   relocations_.push_back({kind, index, slot.location});
   array(kind).index().MarkChanged(index);
   changed_blocks_ = true;
-  return frame->data();
 }
 
 MetadataBlock Store::AllocateBulk() {

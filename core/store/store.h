@@ -56,7 +56,11 @@ class Store {
   // needs is left.  `extra_nodes`: index nodes that the change adds.
   absl::Status CheckSpace(uint64_t blocks, uint64_t extra_nodes = 0);
   // The block's bytes, writable; header and entries as on disk (checksum and location are filled in at the commit).
-  std::span<std::byte> Writable(ArrayKind kind, uint64_t index);
+  std::span<std::byte> Writable(ArrayKind kind, uint64_t index) {
+    const Slot& slot = array(kind).slot(index);
+    if (!slot.running) MakeWritable(kind, index);
+    return {slot.bytes, kMetadataBlockBytes};
+  }
   // A fresh location for a block that BulkWriter writes.
   MetadataBlock AllocateBulk();
   // Gives such a location back that no array refers to.
@@ -111,6 +115,7 @@ class Store {
   Store(std::shared_ptr<BlockDevice> device, SpaceMap space_map, uint64_t budget_bytes);
 
   using Relocation = CommitBatch::Relocation;
+  void MakeWritable(ArrayKind kind, uint64_t index);
   Frame* CopyFrozen(Slot& slot);
   void ReleaseArray(PackedArray& old);
   void ShareSnapshots();

@@ -28,6 +28,7 @@ absl::Status Store::PrepareBlocks(Superblock& superblock, CommitBatch& batch) {
       continue;
     }
     frame->state = Frame::State::kFrozen;
+    frame->slot->running = false;
     frozen_frames_.push_back(frame);
     batch.writes_.push_back({MetadataBlock(frame->slot->location), BlockType::kArrayBlock, frame->data().data()});
   }

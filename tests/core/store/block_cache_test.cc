@@ -12,7 +12,7 @@ namespace {
 class BlockCacheTest : public testing::Test {
  protected:
   Frame* Fill(size_t slot) {
-    Frame* frame = BlockCache::NewFrame();
+    Frame* frame = cache_.NewFrame();
     cache_.Adopt(frame, &slots_[slot]);
     return frame;
   }

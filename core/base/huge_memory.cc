@@ -1,0 +1,43 @@
+#include "core/base/huge_memory.h"
+
+#include <sys/mman.h>
+
+#include <cstdint>
+
+#include "core/base/check.h"
+#include "core/base/ids.h"
+
+namespace dmcached {
+namespace {
+
+constexpr size_t kPageBytes = 4096;
+
+std::byte* Map(size_t size_bytes) {
+  void* memory = mmap(nullptr, size_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  DMCACHED_CHECK(memory != MAP_FAILED);
+  return static_cast<std::byte*>(memory);
+}
+
+}  // namespace
+
+HugeMemory::HugeMemory(size_t size_bytes) : size_bytes_(size_bytes) {
+  if (size_bytes == 0) return;
+  if (size_bytes < kHugePageBytes) {
+    data_ = Map(size_bytes);
+    return;
+  }
+  // One huge page more; what lies before the aligned part and behind it is given back.
+  const size_t kept = CeilDiv(size_bytes, kPageBytes) * kPageBytes;
+  std::byte* mapped = Map(kept + kHugePageBytes);
+  const size_t before = (kHugePageBytes - reinterpret_cast<uintptr_t>(mapped) % kHugePageBytes) % kHugePageBytes;
+  data_ = mapped + before;
+  if (before > 0) munmap(mapped, before);
+  munmap(data_ + kept, kHugePageBytes - before);
+  madvise(data_, kept, MADV_HUGEPAGE);  // A wish.
+}
+
+HugeMemory::~HugeMemory() {
+  if (data_ != nullptr) munmap(data_, size_bytes_);
+}
+
+}  // namespace dmcached

@@ -1,0 +1,37 @@
+#include "core/base/huge_memory.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <utility>
+
+namespace dmcached {
+namespace {
+
+TEST(HugeMemoryTest, IsZeroAndAlignedAndAsLongAsAsked) {
+  for (const size_t size : {size_t{1}, size_t{4097}, HugeMemory::kHugePageBytes - 1, HugeMemory::kHugePageBytes,
+                            3 * HugeMemory::kHugePageBytes + 5}) {
+    const HugeMemory memory(size);
+    ASSERT_EQ(memory.size_bytes(), size);
+    const size_t alignment = size < HugeMemory::kHugePageBytes ? 4096 : HugeMemory::kHugePageBytes;
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(memory.data()) % alignment, 0u) << size;
+    EXPECT_TRUE(std::all_of(memory.data(), memory.data() + size, [](std::byte b) { return b == std::byte{0}; }));
+    std::fill_n(memory.data(), size, std::byte{1});
+  }
+}
+
+TEST(HugeMemoryTest, MovesTakeTheMemoryAlong) {
+  EXPECT_EQ(HugeMemory().data(), nullptr);
+  HugeMemory first(5000);
+  first.data()[4999] = std::byte{7};
+  HugeMemory second = std::move(first);
+  EXPECT_EQ(second.data()[4999], std::byte{7});
+  HugeMemory third;
+  third = std::move(second);
+  EXPECT_EQ(third.size_bytes(), 5000u);
+  EXPECT_EQ(third.data()[4999], std::byte{7});
+}
+
+}  // namespace
+}  // namespace dmcached
