@@ -9,8 +9,8 @@
 #include <string>
 
 #include "tests/bench/memory.h"
-#include "tests/bench/rpc_server.h"
 #include "tests/bench/plot.h"
+#include "tests/bench/rpc_server.h"
 #include "tests/bench/run.h"
 
 namespace dmcached::bench {
