@@ -128,6 +128,7 @@ class FaultIsolationTest : public DaemonTest {
   // `doubtful`: the mapping 2 -> 30 may have become durable.
   void ExpectBack(bool doubtful) {
     EXPECT_EQ(Get().state(), v1::Cache::STATE_OPEN);
+    EXPECT_EQ(Get().last_error(), "");
     AwaitHealth("cache/c1", HealthCheckResponse::SERVING);
     EXPECT_EQ(Metric("dmcached_cache_state{cache=\"c1\",state=\"open\"}"), 1);
     const Pairs dirty = List(/*dirty_only=*/true);
