@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cstdint>
 #include <initializer_list>
 #include <memory>
@@ -90,7 +91,7 @@ class DaemonTest : public testing::Test {
   std::unique_ptr<v1::CacheService::Stub> caches_;
   std::unique_ptr<v1::MetadataService::Stub> metadata_;
   std::unique_ptr<grpc::health::v1::Health::Stub> health_;
-  uint64_t next_request_id_ = 1;
+  std::atomic<uint64_t> next_request_id_{1};
 };
 
 // A metadata file as any process would find it.
