@@ -1,7 +1,7 @@
 #!/bin/bash
 # Tries to lose data, in every way we know, and prints one table: what, how many, how long, failures.
 #
-#   tests/proof.sh           the whole proof: hours, not minutes (PROOF_HOURS, default 1, for the power cuts alone)
+#   tests/proof.sh           the whole proof: hours, not minutes; PROOF_HOURS (default 1, fractions allowed) scales it
 #   tests/proof.sh --quick   what tests/run.sh ends with: minutes
 #
 # Uses build/release and builds what is missing.  What each part printed is in build/proof.  Exit code 1: something was
@@ -73,10 +73,13 @@ if $quick; then
   handovers=3
   fuzz_seconds=20
 else
-  cuts=(--hours "${PROOF_HOURS:-1}")
-  kills=500
+  hours=${PROOF_HOURS:-1}
+  # part N: that many for an hour, as many as `hours` asks for, at least one.
+  part() { awk -v all="$1" -v hours="$hours" 'BEGIN { n = int(all * hours + 0.5); print n < 1 ? 1 : n }'; }
+  cuts=(--hours "$hours")
+  kills=$(part 500)
   handovers=10
-  fuzz_seconds=1200
+  fuzz_seconds=$(part 1200)
 fi
 
 prove "power cuts" "$WHOLE_LINE" $build/tests/crash/crash_driver "${cuts[@]}" --jobs "$JOBS"

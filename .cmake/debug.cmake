@@ -1,3 +1,3 @@
-# Everyday build: cmake -C .cmake/dev.cmake -S . -B build/dev -G Ninja
+# Everyday build: cmake -C .cmake/debug.cmake -S . -B build/debug -G Ninja
 set(CMAKE_BUILD_TYPE Debug CACHE STRING "")
 include(${CMAKE_CURRENT_LIST_DIR}/ccache.cmake)
