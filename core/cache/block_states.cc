@@ -21,6 +21,11 @@ void BlockStates::Hold(uint32_t cblock) {
   ++held_count_;
 }
 
+void BlockStates::LoadMappedWord(uint32_t word, uint64_t bits) {
+  words_[word].mapped = bits & Within(word);
+  mapped_count_ += static_cast<uint32_t>(std::popcount(words_[word].mapped));
+}
+
 void BlockStates::LoadDirtyWord(uint32_t word, uint64_t bits) {
   words_[word].dirty = bits & Within(word);
   dirty_count_ += static_cast<uint32_t>(std::popcount(words_[word].dirty & words_[word].mapped));

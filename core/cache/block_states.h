@@ -52,7 +52,8 @@ class BlockStates {  // Not thread-safe.
     if (!mapped(cblock)) return;
     dirty ? ++dirty_count_ : --dirty_count_;
   }
-  // As found on the device, while loading: 64 cblocks at once.
+  // As found on the device, while loading: 64 cblocks at once, mapped bits first.
+  void LoadMappedWord(uint32_t word, uint64_t bits);
   void LoadDirtyWord(uint32_t word, uint64_t bits);
 
   // New cblocks are unmapped and clean; a cut one that was mapped counts as removed.

@@ -1,6 +1,7 @@
 // CacheMetadata: what is held in memory of the arrays, read once at open.
 #include <algorithm>
 #include <bit>
+#include <numeric>
 
 #include "absl/strings/str_cat.h"
 #include "core/base/status.h"
@@ -26,17 +27,24 @@ absl::Status CacheMetadata::NoteDamage(const absl::Status& status) {
 
 absl::Status CacheMetadata::WalkArray(ArrayKind kind,
                                       const std::function<absl::Status(uint64_t, std::span<const std::byte>)>& visit) {
+  std::vector<uint64_t> blocks(store_->array(kind).blocks());
+  std::iota(blocks.begin(), blocks.end(), uint64_t{0});
+  return WalkBlocks(kind, blocks, visit);
+}
+
+absl::Status CacheMetadata::WalkBlocks(ArrayKind kind, std::span<const uint64_t> blocks,
+                                       const std::function<absl::Status(uint64_t, std::span<const std::byte>)>& visit) {
   const PackedArray& array = store_->array(kind);
   std::vector<uint32_t> locations;
-  for (uint64_t i = 0; i < array.blocks(); ++i) locations.push_back(array.slots()[i].location);
+  for (const uint64_t block : blocks) locations.push_back(array.slots()[block].location);
   uint64_t done = 0;
   while (done < locations.size()) {
     const uint64_t first = done;
-    auto check = [&](size_t i, std::span<const std::byte> block) -> absl::Status {
-      const uint64_t index = first + i;
+    auto check = [&](size_t i, std::span<const std::byte> bytes) -> absl::Status {
+      const uint64_t block = blocks[first + i];
       DMCACHED_RETURN_IF_ERROR(
-          CheckArrayHeader(MetadataBlock(locations[index]), array.value_size(), array.EntriesIn(index), block));
-      DMCACHED_RETURN_IF_ERROR(visit(index, block));
+          CheckArrayHeader(MetadataBlock(locations[first + i]), array.value_size(), array.EntriesIn(block), bytes));
+      DMCACHED_RETURN_IF_ERROR(visit(block, bytes));
       ++done;
       return absl::OkStatus();
     };
@@ -48,33 +56,51 @@ absl::Status CacheMetadata::WalkArray(ArrayKind kind,
   return absl::OkStatus();
 }
 
-absl::Status CacheMetadata::LoadState() {
+absl::Status CacheMetadata::LoadState(Executor* executor) {
   states_.Resize(superblock_.cache_blocks);
   origin_index_.Grow(superblock_.cache_blocks);
-  DMCACHED_RETURN_IF_ERROR(LoadMappings());
+  DMCACHED_RETURN_IF_ERROR(LoadMappings(executor));
   if (superblock_.version == 2) {
     DMCACHED_RETURN_IF_ERROR(LoadDirtyBits());
   }
   return CountDiscards();
 }
 
-absl::Status CacheMetadata::LoadMappings() {
-  OriginDuplicates origins(oblock_end_, superblock_.cache_blocks);
-  for (uint64_t pass = 0; pass < origins.passes(); ++pass) {
-    DMCACHED_RETURN_IF_ERROR(WalkArray(ArrayKind::kMappings, [&](uint64_t block, std::span<const std::byte> bytes) {
-      return LoadMappingBlock(block, bytes, origins, pass == 0);
-    }));
-    origins.EndPass();
+absl::Status CacheMetadata::LoadMappings(Executor* executor) {
+  // A discard geometry that does not cover the origin, as whoever grew it may leave it, bounds nothing.
+  const uint64_t end = origin_size_.value() == 0 ? kMaxOblocks : oblock_end_;
+  MappingLoader loader({.device = *device_,
+                        .array = store_->array(ArrayKind::kMappings),
+                        .known_flags = known_mapping_flags(),
+                        .oblock_end = end,
+                        .likely_end = oblock_end_,
+                        .executor = executor},
+                       origin_index_);
+  for (uint64_t pass = 0; pass < loader.passes(); ++pass) {
+    const absl::Status read = loader.Pass();
+    if (!read.ok()) return WithContext(read, ArrayKindName(ArrayKind::kMappings));
+    if (pass == 0) TakeLoaded(loader);
+    const std::vector<uint64_t> left_out = loader.left_out();
+    DMCACHED_RETURN_IF_ERROR(
+        WalkBlocks(ArrayKind::kMappings, left_out, [&](uint64_t block, std::span<const std::byte> bytes) {
+          return LoadMappingBlock(block, bytes, loader, pass == 0);
+        }));
+    loader.EndPass();
   }
-  if (!origins.duplicate().has_value()) return absl::OkStatus();
-  return NoteDamage(
-      MakeError(Reason::kMetadataCorrupt,
-                absl::StrCat("mapping array: oblock ", origins.duplicate()->value(), " is mapped twice")));
+  if (!loader.duplicate().has_value()) return absl::OkStatus();
+  return NoteDamage(MakeError(Reason::kMetadataCorrupt,
+                              absl::StrCat("mapping array: oblock ", loader.duplicate()->value(), " is mapped twice")));
 }
 
-absl::Status CacheMetadata::LoadMappingBlock(uint64_t block, std::span<const std::byte> bytes,
-                                             OriginDuplicates& origins, bool first_pass) {
-  const uint64_t known_flags = superblock_.version == 1 ? kMappingFlagValid | kMappingFlagDirty : kMappingFlagValid;
+void CacheMetadata::TakeLoaded(const MappingLoader& loader) {
+  for (uint32_t i = 0; i < loader.mapped_words().size(); ++i) states_.LoadMappedWord(i, loader.mapped_words()[i]);
+  for (uint32_t i = 0; i < loader.dirty_words().size(); ++i) states_.LoadDirtyWord(i, loader.dirty_words()[i]);
+  mapped_end_ = loader.mapped_end();
+  if (mapped_end_ > oblock_end_) oblock_end_ = kMaxOblocks;
+}
+
+absl::Status CacheMetadata::LoadMappingBlock(uint64_t block, std::span<const std::byte> bytes, MappingLoader& loader,
+                                             bool first_pass) {
   const uint64_t first = block * kArrayWordsPerBlock;
   const uint64_t entries = store_->array(ArrayKind::kMappings).EntriesIn(block);
   for (uint64_t i = 0; i < entries; ++i) {
@@ -82,13 +108,12 @@ absl::Status CacheMetadata::LoadMappingBlock(uint64_t block, std::span<const std
     if (word == 0) continue;
     const auto cblock = static_cast<uint32_t>(first + i);
     const Oblock oblock(word >> kMappingFlagBits);
-    if ((word & kMappingFlagMask & ~known_flags) != 0 || (word & kMappingFlagValid) == 0) {
+    if ((word & kMappingFlagMask & ~known_mapping_flags()) != 0 || (word & kMappingFlagValid) == 0) {
       DMCACHED_RETURN_IF_ERROR(NoteDamage(
           MakeError(Reason::kMetadataCorrupt, absl::StrCat("mapping array: cblock ", cblock, " has the flags ",
                                                            word & kMappingFlagMask, " and oblock ", oblock.value()))));
       continue;
     }
-    // A discard geometry that does not cover the origin, as whoever grew it may leave it, bounds nothing.
     if (oblock.value() >= oblock_end_ && origin_size_.value() == 0) oblock_end_ = kMaxOblocks;
     if (oblock.value() >= oblock_end_) {
       DMCACHED_RETURN_IF_ERROR(NoteDamage(
@@ -97,7 +122,7 @@ absl::Status CacheMetadata::LoadMappingBlock(uint64_t block, std::span<const std
       continue;
     }
     mapped_end_ = std::max(mapped_end_, oblock.value() + 1);
-    origins.Add(oblock);
+    loader.AddOrigin(oblock);
     if (!first_pass) continue;
     if (superblock_.version == 1) states_.SetDirtyBit(cblock, (word & kMappingFlagDirty) != 0);
     states_.SetMapped(cblock);

@@ -21,6 +21,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "core/base/executor.h"
 #include "core/base/ids.h"
 #include "core/cache/block_states.h"
 #include "core/cache/cache_counters.h"
@@ -28,8 +29,8 @@
 #include "core/cache/cache_snapshot.h"
 #include "core/cache/duplicate_finder.h"
 #include "core/cache/geometry.h"
+#include "core/cache/mapping_loader.h"
 #include "core/cache/mutation.h"
-#include "core/cache/origin_duplicates.h"
 #include "core/cache/origin_index.h"
 #include "core/device/block_device.h"
 #include "core/format/superblock.h"
@@ -61,6 +62,7 @@ struct OpenParams {
   std::optional<Sectors> origin_size;  // Of the origin device or as the caller says; bounds oblocks.
   std::optional<Sectors> fast_size;    // Of the fast device.
   uint64_t block_cache_bytes = 64u << 20;
+  Executor* executor = nullptr;  // Helps to read; null: nobody does.
 };
 
 // One mapping as load_mappings gives it.
@@ -232,16 +234,23 @@ class CacheMetadata {
                                                                       std::shared_ptr<CacheCounters> counters);
   absl::Status CheckOpen(const OpenParams& params) const;
   void SetOrigin(const OpenParams& params);
-  absl::Status LoadState();
-  absl::Status LoadMappings();
-  absl::Status WalkMappings(OriginDuplicates& origins, bool first_pass);
-  absl::Status LoadMappingBlock(uint64_t block, std::span<const std::byte> bytes, OriginDuplicates& origins,
+  absl::Status LoadState(Executor* executor);
+  absl::Status LoadMappings(Executor* executor);
+  void TakeLoaded(const MappingLoader& loader);
+  // A block that the loader left out.
+  absl::Status LoadMappingBlock(uint64_t block, std::span<const std::byte> bytes, MappingLoader& loader,
                                 bool first_pass);
+  uint64_t known_mapping_flags() const {
+    return superblock_.version == 1 ? kMappingFlagValid | kMappingFlagDirty : kMappingFlagValid;
+  }
   absl::Status LoadDirtyBits();
   absl::Status CountDiscards();
   // Reads every block of an array; on a read-only open damaged ones are noted and passed over.
   absl::Status WalkArray(ArrayKind kind,
                          const std::function<absl::Status(uint64_t, std::span<const std::byte>)>& visit);
+  // The same for some of them, in ascending order.
+  absl::Status WalkBlocks(ArrayKind kind, std::span<const uint64_t> blocks,
+                          const std::function<absl::Status(uint64_t, std::span<const std::byte>)>& visit);
   absl::Status NoteDamage(const absl::Status& status);
   absl::Status BeginWriting(bool assume_unclean);
   // The origin may have another size than the discard geometry was made for.

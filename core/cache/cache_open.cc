@@ -155,7 +155,7 @@ absl::StatusOr<std::unique_ptr<CacheMetadata>> CacheMetadata::OpenUncounted(std:
   } else {
     DMCACHED_RETURN_IF_ERROR(cache->store_->damage());
   }
-  DMCACHED_RETURN_IF_ERROR(cache->LoadState());
+  DMCACHED_RETURN_IF_ERROR(cache->LoadState(params.executor));
   if (!cache->clean_when_opened_) cache->counters_->unclean_opens.fetch_add(1, std::memory_order_relaxed);
   if (params.read_only) return cache;
   DMCACHED_RETURN_IF_ERROR(cache->BeginWriting(params.assume_unclean));

@@ -28,15 +28,26 @@ void OriginIndex::Insert(Oblock oblock, Cblock cblock) {
   auto table = std::find_if(tables_.begin(), tables_.end(), [](const Table& t) { return t.entries < t.capacity; });
   DMCACHED_CHECK(table != tables_.end());
   ++table->entries;
-  for (uint64_t bucket = table->Home(hash);; bucket = table->Next(bucket)) {
-    Bucket& b = table->buckets()[bucket];
-    if (const SlotMask empty(b, 0); !empty.empty()) {
-      b.tags[empty.first()] = Tag(hash);
-      b.cblocks[empty.first()] = cblock.value();
-      return;
-    }
-    ++b.passed;
+  InsertAt(*table, table->Home(hash), Tag(hash), cblock);
+}
+
+void OriginIndex::InsertAt(Table& table, uint64_t home, uint8_t tag, Cblock cblock) {
+  if (InsertWithin(table, home, table.buckets().size(), tag, cblock)) return;
+  for (Bucket& passed : table.buckets().subspan(home)) ++passed.passed;
+  DMCACHED_CHECK(InsertWithin(table, 0, home, tag, cblock));
+}
+
+bool OriginIndex::InsertWithin(Table& table, uint64_t home, uint64_t end, uint8_t tag, Cblock cblock) {
+  const std::span<Bucket> buckets = table.buckets();
+  for (uint64_t bucket = home; bucket < end; ++bucket) {
+    const SlotMask empty(buckets[bucket], 0);
+    if (empty.empty()) continue;
+    buckets[bucket].tags[empty.first()] = tag;
+    buckets[bucket].cblocks[empty.first()] = cblock.value();
+    for (uint64_t passed = home; passed < bucket; ++passed) ++buckets[passed].passed;
+    return true;
   }
+  return false;
 }
 
 bool OriginIndex::EraseFrom(Table& table, uint64_t hash, Cblock cblock) {

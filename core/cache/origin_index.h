@@ -67,6 +67,8 @@ class OriginIndex {  // Not thread-safe.
   }
 
  private:
+  friend class OriginIndexBuilder;
+
   static constexpr size_t kSlots = 12;
   static constexpr uint64_t kLoadPercent = 84;
 
@@ -130,6 +132,10 @@ class OriginIndex {  // Not thread-safe.
     return x ^ (x >> 31);
   }
   static uint8_t Tag(uint64_t hash) { return static_cast<uint8_t>((hash & 0xFF) == 0 ? 1 : hash & 0xFF); }
+  // Into the first bucket from `home` on that has space; `entries` is not counted.
+  static void InsertAt(Table& table, uint64_t home, uint8_t tag, Cblock cblock);
+  // The same, but for buckets before `end` only; false, and nothing changed, if none has space.
+  static bool InsertWithin(Table& table, uint64_t home, uint64_t end, uint8_t tag, Cblock cblock);
   static bool EraseFrom(Table& table, uint64_t hash, Cblock cblock);
 
   std::vector<Table> tables_;

@@ -185,7 +185,8 @@ absl::Status ServedCache::OpenMetadata() {
               .expected_block_size = options_.expected_block_size,
               .origin_size = options_.origin_size,
               .fast_size = {},
-              .block_cache_bytes = environment_.options.block_cache_bytes};
+              .block_cache_bytes = environment_.options.block_cache_bytes,
+              .executor = &environment_.readers};
     if (origin_ != nullptr) {
       if (!params.origin_size.has_value()) params.origin_size = SizeOf(*origin_);
       DMCACHED_RETURN_IF_ERROR(CheckOriginFits(*params.origin_size));

@@ -15,7 +15,9 @@ target_sources(dmcached_core PRIVATE
   ${CMAKE_CURRENT_LIST_DIR}/engine.cc
   ${CMAKE_CURRENT_LIST_DIR}/engine_lifecycle.cc
   ${CMAKE_CURRENT_LIST_DIR}/fingerprint.cc
+  ${CMAKE_CURRENT_LIST_DIR}/mapping_loader.cc
   ${CMAKE_CURRENT_LIST_DIR}/origin_index.cc
+  ${CMAKE_CURRENT_LIST_DIR}/origin_index_builder.cc
   ${CMAKE_CURRENT_LIST_DIR}/request_ids.cc
   ${CMAKE_CURRENT_LIST_DIR}/reservations.cc
   ${CMAKE_CURRENT_LIST_DIR}/served_cache.cc

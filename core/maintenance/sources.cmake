@@ -6,7 +6,6 @@ target_sources(dmcached_core PRIVATE
   ${CMAKE_CURRENT_LIST_DIR}/finding.cc
   ${CMAKE_CURRENT_LIST_DIR}/finding_collector.cc
   ${CMAKE_CURRENT_LIST_DIR}/index_walk.cc
-  ${CMAKE_CURRENT_LIST_DIR}/parallel.cc
   ${CMAKE_CURRENT_LIST_DIR}/path_check.cc
   ${CMAKE_CURRENT_LIST_DIR}/reach_map.cc
   ${CMAKE_CURRENT_LIST_DIR}/space_map_check.cc

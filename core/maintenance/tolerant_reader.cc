@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "core/base/status.h"
-#include "core/maintenance/parallel.h"
+#include "core/base/parallel.h"
 
 namespace dmcached {
 

@@ -101,16 +101,16 @@ void Growth(Run& run) {
   const std::string small_path = small->committer.device().name();
   large.reset();
   small.reset();
-  ThreadPool helpers("check", 2, 1024);
+  ThreadPool helpers("readers", 2, 1024);
   const SystemClock clock;
   const auto compare = [&](const char* figure, const std::function<double(const std::string&)>& seconds) {
     const Rounds rounds(run.Rounds(5), {[&] { return seconds(large_path) * 1e9 / (mebi << 20); },
                                         [&] { return seconds(small_path) * 1e9 / (1 << 20); }});
     run.Compare(absl::StrCat(figure, " per mapping, ", what), rounds, 0, 1, "ns", "1Mi", AtMost(1.5));
   };
-  compare("open", OpenSeconds);
+  compare("open", [&](const std::string& path) { return OpenSeconds(path, helpers); });
   compare("check", [&](const std::string& path) { return CheckSeconds(path, helpers); });
-  compare("list", [&](const std::string& path) { return ListSeconds(path, clock); });
+  compare("list", [&](const std::string& path) { return ListSeconds(path, helpers, clock); });
 }
 
 }  // namespace dmcached::bench

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "server/executor.h"
 #include "tests/bench/cases.h"
 #include "tests/bench/metadata_file.h"
 
@@ -40,8 +41,9 @@ Memory Probe(const std::string& path) {
 }  // namespace
 
 int MemoryProbe(const char* path) {
+  ThreadPool helpers("readers", 2, 1024);
   std::unique_ptr<CacheMetadata> opened;
-  if (path != nullptr) opened = OpenMetadata(path);
+  if (path != nullptr) opened = OpenMetadata(path, helpers);
   std::printf("%.0f %.0f\n", StatusBytes("VmRSS"), StatusBytes("VmHWM"));
   return 0;
 }

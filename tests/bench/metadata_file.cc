@@ -26,9 +26,11 @@ MetadataFile NewMetadataFile(Run& run, uint32_t cblocks, uint64_t origin_factor)
   return file;
 }
 
-std::unique_ptr<CacheMetadata> OpenMetadata(const std::string& path) {
+std::unique_ptr<CacheMetadata> OpenMetadata(const std::string& path, Executor& helpers) {
+  OpenParams params;
+  params.executor = &helpers;
   absl::StatusOr<std::unique_ptr<CacheMetadata>> opened =
-      CacheMetadata::Open(OpenBenchDevice(path), OpenParams{}, std::make_shared<CacheCounters>());
+      CacheMetadata::Open(OpenBenchDevice(path), params, std::make_shared<CacheCounters>());
   if (!opened.ok()) GiveUp("open " + path + ": " + opened.status().ToString());
   return *std::move(opened);
 }

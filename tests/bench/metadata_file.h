@@ -21,8 +21,8 @@ struct MetadataFile {
 // Format 2, every cblock mapped and every other batch of them dirty, on a device of twice what is live.
 MetadataFile NewMetadataFile(Run& run, uint32_t cblocks, uint64_t origin_factor = 2);
 
-// Opens it for writing, as the daemon does.
-std::unique_ptr<CacheMetadata> OpenMetadata(const std::string& path);
+// Opens it for writing, as the daemon does; `helpers` are its threads for reads.
+std::unique_ptr<CacheMetadata> OpenMetadata(const std::string& path, Executor& helpers);
 
 }  // namespace dmcached::bench
 

@@ -20,9 +20,9 @@ class NoSink : public CheckSink {
 
 }  // namespace
 
-double OpenSeconds(const std::string& path) {
+double OpenSeconds(const std::string& path, Executor& helpers) {
   const double begin = Now();
-  const auto opened = OpenMetadata(path);
+  const auto opened = OpenMetadata(path, helpers);
   return Now() - begin;
 }
 
@@ -37,8 +37,8 @@ double CheckSeconds(const std::string& path, Executor& helpers) {
   return took;
 }
 
-double ListSeconds(const std::string& path, const Clock& clock) {
-  const std::unique_ptr<CacheMetadata> metadata = OpenMetadata(path);
+double ListSeconds(const std::string& path, Executor& helpers, const Clock& clock) {
+  const std::unique_ptr<CacheMetadata> metadata = OpenMetadata(path, helpers);
   SnapshotReader reader({.device = metadata->device(),
                          .snapshot = metadata->store().TakeSnapshot(),
                          .incarnation = 1,

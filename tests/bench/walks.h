@@ -12,11 +12,11 @@ namespace dmcached::bench {
 // All in seconds; the files are not open, and sound.
 
 // An open for writing, as the daemon does it.
-double OpenSeconds(const std::string& path);
+double OpenSeconds(const std::string& path, Executor& helpers);
 // A check, as `dmcachectl check --offline` does it.
 double CheckSeconds(const std::string& path, Executor& helpers);
 // A list of all mappings through a snapshot; opening is not counted.
-double ListSeconds(const std::string& path, const Clock& clock);
+double ListSeconds(const std::string& path, Executor& helpers, const Clock& clock);
 
 }  // namespace dmcached::bench
 

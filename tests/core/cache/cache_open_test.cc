@@ -2,6 +2,9 @@
 #include <gtest/gtest.h>
 
 #include <cerrno>
+#include <thread>
+#include <utility>
+#include <vector>
 
 #include "tests/core/cache/cache_fixture.h"
 #include "tests/core/store/store_fixture.h"
@@ -319,6 +322,76 @@ TEST_P(ReadOnlyTest, UncleanMetadataIsReadAsAllDirtyWithoutHintsOrDiscards) {
   ASSERT_THAT(found, IsOk());
   EXPECT_TRUE((*found)[1].dirty);
   EXPECT_FALSE((*found)[1].dirty_stored);
+}
+
+// --- Several threads read the mappings ---
+
+class ThreadPerTask : public Executor {
+ public:
+  ~ThreadPerTask() override {
+    for (std::thread& thread : threads_) thread.join();
+  }
+  bool Schedule(Task task) override {
+    threads_.emplace_back([task = std::move(task)]() mutable { std::move(task)(); });
+    return true;
+  }
+
+ private:
+  std::vector<std::thread> threads_;
+};
+
+class HelpedOpenTest : public VersionTest {
+ protected:
+  static constexpr uint32_t kCacheBlocks = 300000;  // Three times what a thread takes at once.
+
+  HelpedOpenTest() : cache_(4096) {
+    EXPECT_THAT(cache_.Format(version(), kCacheBlocks, 1 << 20), IsOk());
+    std::vector<uint32_t> cblocks;
+    std::vector<uint64_t> oblocks;
+    for (uint32_t i = 0; i < kCacheBlocks; i += 7) {
+      cblocks.push_back(i);
+      oblocks.push_back(uint64_t{i} * 3 + 1);
+    }
+    EXPECT_THAT(cache_.Insert(cblocks, oblocks), IsOk());
+    EXPECT_THAT(cache_.MarkDirty({0, 7, 150003, 299999}), IsOk());
+    EXPECT_THAT(cache_.Commit(), IsOk());
+    params_.executor = &helpers_;
+  }
+
+  ThreadPerTask helpers_;
+  OpenParams params_;
+  TestCache cache_;
+};
+DMCACHED_BOTH_VERSIONS(HelpedOpenTest);
+
+TEST_P(HelpedOpenTest, FindsWhatOneThreadFinds) {
+  ASSERT_THAT(cache_.Open(params_), IsOk());
+  EXPECT_EQ(cache_->mapped_blocks(), (kCacheBlocks + 6) / 7);
+  EXPECT_EQ(cache_->dirty_blocks(), 4u);
+  std::vector<uint64_t> oblocks;
+  for (uint32_t i = 0; i < kCacheBlocks; i += 7) oblocks.push_back(uint64_t{i} * 3 + 1);
+  const auto found = cache_.LookupOblocks(oblocks);
+  ASSERT_THAT(found, IsOk());
+  for (size_t i = 0; i < oblocks.size(); ++i) ASSERT_EQ((*found)[i].cblock, Cblock(static_cast<uint32_t>(i * 7)));
+}
+
+TEST_P(HelpedOpenTest, FindsDamageWhereverItIs) {
+  for (const uint64_t block : {0, 300, 589}) {
+    PatchArray(cache_, ArrayKind::kMappings, block, [](std::span<std::byte> b) { StoreLe<uint64_t>(WordOf(b, 9), 4); });
+    EXPECT_THAT(cache_.Open(params_), HasReasonIs(Reason::kMetadataCorrupt)) << block;
+    OpenParams read_only = params_;
+    read_only.read_only = true;
+    ASSERT_THAT(cache_.Open(read_only), IsOk());
+    EXPECT_GT(cache_->mapped_blocks(), kCacheBlocks / 7 - 10) << "the sound entries of damaged blocks are there";
+  }
+}
+
+TEST_P(HelpedOpenTest, FindsAnOblockInTwoFarPlaces) {
+  PatchArray(cache_, ArrayKind::kMappings, 589,
+             [](std::span<std::byte> b) { StoreLe<uint64_t>(WordOf(b, 100), 1 << 16 | 1); });
+  const absl::Status refused = cache_.Open(params_);
+  EXPECT_THAT(refused, HasReasonIs(Reason::kMetadataCorrupt));
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("oblock 1 is mapped twice"));
 }
 
 // --- Damage: never opened for writing, readable where it is sound ---

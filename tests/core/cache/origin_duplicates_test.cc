@@ -45,6 +45,21 @@ TEST(OriginDuplicatesTest, AClaimedOriginTakesNoMemoryOutOfProportionToTheMappin
   EXPECT_LE(OriginDuplicates(uint64_t{1} << 48, uint64_t{1} << 32).memory_bytes(), 64u << 20);
 }
 
+TEST(OriginDuplicatesTest, SharersFindWhatNeitherSeesAlone) {
+  for (const uint64_t oblock_end : {uint64_t{1000}, uint64_t{1} << 48}) {
+    for (const bool duplicate : {false, true}) {
+      OriginDuplicates one(oblock_end, 4, 1000, /*sharers=*/2);
+      OriginDuplicates other(oblock_end, 4, 1000, /*sharers=*/2);
+      ASSERT_EQ(one.passes(), 1u);
+      for (const uint64_t oblock : {5, 999}) one.Add(Oblock(oblock));
+      for (const uint64_t oblock : {6, duplicate ? 999 : 998}) other.Add(Oblock(oblock));
+      one.Merge(other);
+      one.EndPass();
+      EXPECT_EQ(one.duplicate(), duplicate ? std::optional(Oblock(999)) : std::nullopt) << oblock_end;
+    }
+  }
+}
+
 TEST(OriginDuplicatesTest, BothWaysForOblocksBeyondTheKnownEnd) {
   OriginDuplicates twice(100, 4);
   EXPECT_EQ(FindDuplicate(twice, {5, 1000000, 7, 1000000}), Oblock(1000000));

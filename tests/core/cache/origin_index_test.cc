@@ -5,6 +5,7 @@
 #include <map>
 #include <vector>
 
+#include "core/cache/origin_index_builder.h"
 #include "tests/support/random.h"
 
 namespace dmcached {
@@ -109,6 +110,32 @@ TEST_F(OriginIndexTest, DropFromForgetsTheCutPart) {
   index_.Grow(600);
   for (uint32_t i = 400; i < 1000; ++i) Insert(5000 + i, i);
   ExpectAllFound();
+}
+
+TEST_F(OriginIndexTest, BuiltInLanesItHoldsEverything) {
+  // Scratch for a part of them only, so that lanes fill up; more than one part; not a multiple of anything.
+  constexpr uint32_t kEntries = 300007;
+  for (const uint64_t scratch_bytes : {uint64_t{1} << 10, uint64_t{1} << 20, uint64_t{1} << 30}) {
+    index_ = OriginIndex();
+    oblocks_.clear();
+    index_.Grow(kEntries);
+    OriginIndexBuilder builder(index_, kEntries, /*lanes=*/2, scratch_bytes);
+    uint64_t flushes = 0;
+    for (uint32_t i = 0; i < kEntries; ++i) {
+      OriginIndexBuilder::Lane& lane = builder.lane(i % 5 == 0 ? 1 : 0);
+      lane.Add(Oblock(uint64_t{i} * 12345), Cblock(i));
+      oblocks_[i] = uint64_t{i} * 12345;
+      if (!lane.full()) continue;
+      builder.Flush(nullptr);
+      ++flushes;
+    }
+    builder.Flush(nullptr);
+    EXPECT_GT(flushes, 0u);
+    ExpectAllFound();
+    for (uint32_t i = 0; i < kEntries; i += 3) Erase(i);
+    for (uint32_t i = 0; i < kEntries; i += 3) ASSERT_EQ(Find(uint64_t{i} * 12345), std::nullopt);
+    ExpectAllFound();
+  }
 }
 
 TEST_F(OriginIndexTest, EmptyIndex) {

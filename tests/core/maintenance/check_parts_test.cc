@@ -6,10 +6,10 @@
 #include <set>
 #include <thread>
 
+#include "core/base/parallel.h"
 #include "core/maintenance/cblock_bits.h"
 #include "core/maintenance/duplicate_origins.h"
 #include "core/maintenance/finding_collector.h"
-#include "core/maintenance/parallel.h"
 #include "tests/core/maintenance/check_fixture.h"
 #include "tests/support/manual_executor.h"
 #include "tests/support/random.h"

@@ -1,4 +1,4 @@
-#include "core/maintenance/parallel.h"
+#include "core/base/parallel.h"
 
 #include <atomic>
 #include <memory>

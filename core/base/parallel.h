@@ -1,6 +1,6 @@
 // Spreads work over an executor that others use too, without ever waiting for a task that has not begun.
-#ifndef DMCACHED_CORE_MAINTENANCE_PARALLEL_H_
-#define DMCACHED_CORE_MAINTENANCE_PARALLEL_H_
+#ifndef DMCACHED_CORE_BASE_PARALLEL_H_
+#define DMCACHED_CORE_BASE_PARALLEL_H_
 
 #include <cstddef>
 #include <functional>
@@ -15,4 +15,4 @@ void RunParallel(Executor* executor, size_t count, const std::function<void(size
 
 }  // namespace dmcached
 
-#endif  // DMCACHED_CORE_MAINTENANCE_PARALLEL_H_
+#endif  // DMCACHED_CORE_BASE_PARALLEL_H_

@@ -1,0 +1,162 @@
+#include "core/cache/mapping_loader.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/base/le.h"
+#include "core/base/parallel.h"
+#include "core/base/status.h"
+#include "core/format/layout.h"
+#include "core/format/seal.h"
+
+namespace dmcached {
+namespace {
+
+// A multiple of 64 blocks, so that no two chunks share a word of bits.
+constexpr uint64_t kChunkBlocks = 256;
+// One more than processors, on small machines, so that one can wait for the device.
+constexpr size_t kWorkers = 3;
+// Of the 64 MiB, what is left by the search for duplicates and by the buffers; more than this brings nothing.
+constexpr uint64_t kAllBytes = 60u << 20;
+constexpr uint64_t kMaxScratchBytes = 40u << 20;
+
+uint64_t WordAt(std::span<const std::byte> block, uint64_t i) {
+  return LoadLe<uint64_t>(block.data() + sizeof(DiskArrayBlockHeader) + i * sizeof(uint64_t));
+}
+
+}  // namespace
+
+MappingLoader::MappingLoader(const Source& source, OriginIndex& index) : source_(source) {
+  const uint64_t entries = source.array.entries();
+  const uint64_t chunks = CeilDiv(source.array.blocks(), kChunkBlocks);
+  const size_t wanted = source.executor == nullptr ? 1 : std::clamp<size_t>(chunks, 1, kWorkers);
+  const size_t workers = OriginDuplicates::Sharers(source.likely_end, entries, wanted);
+  uint64_t bytes = 0;
+  for (size_t i = 0; i < workers; ++i) {
+    workers_.push_back(std::make_unique<Worker>(
+        OriginDuplicates(source.likely_end, entries, OriginDuplicates::kBudgetBytes, workers)));
+    bytes += worker(i).origins.memory_bytes();
+  }
+  mapped_.resize(CeilDiv(entries, kBitsPerWord));
+  if ((source.known_flags & kMappingFlagDirty) != 0) dirty_.resize(mapped_.size());
+  const uint64_t scratch = std::min(kMaxScratchBytes, kAllBytes - std::min(bytes, kAllBytes / 2));
+  builder_ = std::make_unique<OriginIndexBuilder>(index, entries, workers, scratch);
+  for (size_t i = 0; i < workers; ++i) {
+    worker(i).lane = &builder_->lane(i);
+    worker(i).buffer = AlignedBuffer(std::min(kChunkBlocks, source.array.blocks()) * kMetadataBlockBytes);
+  }
+}
+
+absl::Status MappingLoader::Pass() {
+  const bool first_pass = passed_ == 0;
+  next_ = 0;
+  for (auto& worker : workers_) worker->left_out.clear();
+  while (next_ < source_.array.blocks()) {
+    RunParallel(source_.executor, workers_.size(), [&](size_t i) { Work(worker(i), first_pass); });
+    if (first_pass) builder_->Flush(source_.executor);
+  }
+  // The first in the array, whoever met it.
+  const Worker* failed = nullptr;
+  for (const auto& worker : workers_) {
+    if (worker->failed_chunk.has_value() && (failed == nullptr || *worker->failed_chunk < *failed->failed_chunk)) {
+      failed = worker.get();
+    }
+  }
+  if (first_pass) builder_.reset();
+  return failed == nullptr ? absl::OkStatus() : failed->failure;
+}
+
+void MappingLoader::Work(Worker& worker, bool first_pass) {
+  const uint64_t blocks = source_.array.blocks();
+  while (!first_pass || !worker.lane->full()) {
+    const uint64_t first = next_.fetch_add(kChunkBlocks);
+    if (first >= blocks) return;
+    absl::Status read = ReadChunk(worker, first, std::min(first + kChunkBlocks, blocks), first_pass);
+    if (read.ok()) continue;
+    worker.failed_chunk = first;
+    worker.failure = std::move(read);
+    next_ = blocks;
+  }
+}
+
+absl::Status MappingLoader::ReadChunk(Worker& worker, uint64_t first, uint64_t end, bool first_pass) {
+  const std::vector<Slot>& slots = source_.array.slots();
+  for (uint64_t begin = first; begin < end;) {
+    uint64_t run = begin + 1;
+    while (run < end && slots[run].location == slots[run - 1].location + 1) ++run;
+    const auto bytes = worker.buffer.span().first((run - begin) * kMetadataBlockBytes);
+    DMCACHED_RETURN_IF_ERROR(source_.device.Read(BlockOffsetBytes(MetadataBlock(slots[begin].location)), bytes));
+    for (uint64_t block = begin; block < run; ++block) {
+      Take(worker, block, bytes.subspan((block - begin) * kMetadataBlockBytes, kMetadataBlockBytes), first_pass);
+    }
+    begin = run;
+  }
+  return absl::OkStatus();
+}
+
+bool MappingLoader::IsRegular(uint64_t block, std::span<const std::byte> bytes, uint64_t& mapped_end) const {
+  const MetadataBlock location(source_.array.slots()[block].location);
+  const uint64_t entries = source_.array.EntriesIn(block);
+  if (!CheckBlock(BlockType::kArrayBlock, location, bytes).ok()) return false;
+  if (!CheckArrayHeader(location, source_.array.value_size(), entries, bytes).ok()) return false;
+  const uint64_t unknown_flags = kMappingFlagMask & ~source_.known_flags;
+  uint64_t flags = 0;
+  uint64_t unmapped = 0;  // Not 0 if a word that is not 0 is no mapping.
+  uint64_t last = 0;
+  for (uint64_t i = 0; i < entries; ++i) {
+    const uint64_t word = WordAt(bytes, i);
+    flags |= word;
+    unmapped |= (word & kMappingFlagValid) != 0 ? 0 : word;
+    last = std::max(last, word);
+  }
+  if ((flags & unknown_flags) != 0 || unmapped != 0) return false;
+  const uint64_t end = last == 0 ? 0 : (last >> kMappingFlagBits) + 1;
+  if (end > source_.oblock_end) return false;
+  mapped_end = std::max(mapped_end, end);
+  return true;
+}
+
+void MappingLoader::Take(Worker& worker, uint64_t block, std::span<const std::byte> bytes, bool first_pass) {
+  if (!IsRegular(block, bytes, worker.mapped_end)) {
+    worker.left_out.push_back(block);
+    return;
+  }
+  const uint64_t first = block * kArrayWordsPerBlock;
+  const uint64_t entries = source_.array.EntriesIn(block);
+  for (uint64_t i = 0; i < entries; ++i) {
+    const uint64_t word = WordAt(bytes, i);
+    if (word == 0) continue;
+    const Oblock oblock(word >> kMappingFlagBits);
+    worker.origins.Add(oblock);
+    if (!first_pass) continue;
+    const uint64_t cblock = first + i;
+    const uint64_t bit = uint64_t{1} << (cblock % kBitsPerWord);
+    mapped_[cblock / kBitsPerWord] |= bit;
+    if (!dirty_.empty() && (word & kMappingFlagDirty) != 0) dirty_[cblock / kBitsPerWord] |= bit;
+    worker.lane->Add(oblock, Cblock(static_cast<uint32_t>(cblock)));
+  }
+}
+
+std::vector<uint64_t> MappingLoader::left_out() const {
+  std::vector<uint64_t> all;
+  for (const auto& worker : workers_) all.insert(all.end(), worker->left_out.begin(), worker->left_out.end());
+  std::sort(all.begin(), all.end());
+  return all;
+}
+
+void MappingLoader::EndPass() {
+  for (size_t i = 1; i < workers_.size(); ++i) {
+    worker(0).origins.Merge(worker(i).origins);
+    worker(i).origins.EndPass();
+  }
+  worker(0).origins.EndPass();
+  ++passed_;
+}
+
+uint64_t MappingLoader::mapped_end() const {
+  uint64_t end = 0;
+  for (const auto& worker : workers_) end = std::max(end, worker->mapped_end);
+  return end;
+}
+
+}  // namespace dmcached
