@@ -43,7 +43,7 @@ MappingLoader::MappingLoader(const Source& source, OriginIndex& index) : source_
   builder_ = std::make_unique<OriginIndexBuilder>(index, entries, workers, scratch);
   for (size_t i = 0; i < workers; ++i) {
     worker(i).lane = &builder_->lane(i);
-    worker(i).buffer = AlignedBuffer(std::min(kChunkBlocks, source.array.blocks()) * kMetadataBlockBytes);
+    worker(i).buffer = HugeMemory(std::min(kChunkBlocks, source.array.blocks()) * kMetadataBlockBytes);
   }
 }
 
@@ -84,7 +84,7 @@ absl::Status MappingLoader::ReadChunk(Worker& worker, uint64_t first, uint64_t e
   for (uint64_t begin = first; begin < end;) {
     uint64_t run = begin + 1;
     while (run < end && slots[run].location == slots[run - 1].location + 1) ++run;
-    const auto bytes = worker.buffer.span().first((run - begin) * kMetadataBlockBytes);
+    const std::span<std::byte> bytes(worker.buffer.data(), (run - begin) * kMetadataBlockBytes);
     DMCACHED_RETURN_IF_ERROR(source_.device.Read(BlockOffsetBytes(MetadataBlock(slots[begin].location)), bytes));
     for (uint64_t block = begin; block < run; ++block) {
       Take(worker, block, bytes.subspan((block - begin) * kMetadataBlockBytes, kMetadataBlockBytes), first_pass);

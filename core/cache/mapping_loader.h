@@ -16,8 +16,8 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "core/base/aligned_buffer.h"
 #include "core/base/executor.h"
+#include "core/base/huge_memory.h"
 #include "core/cache/origin_duplicates.h"
 #include "core/cache/origin_index.h"
 #include "core/cache/origin_index_builder.h"
@@ -63,7 +63,7 @@ class MappingLoader {  // Not thread-safe.
 
     OriginDuplicates origins;
     OriginIndexBuilder::Lane* lane = nullptr;
-    AlignedBuffer buffer;
+    HugeMemory buffer;  // Goes back to the system afterwards, unlike the heap.
     uint64_t mapped_end = 0;
     std::vector<uint64_t> left_out;
     std::optional<uint64_t> failed_chunk;
