@@ -80,7 +80,7 @@ App::App(const Config& config, const Log& log, DeviceOpener opener)
       engine_(ToEngineOptions(config), opener_, clock_, executors_, readers_),
       checks_(engine_, opener_, executors_, readers_),
       cache_service_(engine_, readers_, log_),
-      metadata_service_(engine_, readers_),
+      metadata_service_(engine_, readers_, rpc_metrics_, clock_),
       maintenance_service_(checks_),
       monitor_(engine_, health_, log_),
       collector_(engine_, readers_, rpc_metrics_) {}

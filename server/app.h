@@ -69,6 +69,7 @@ class App {
   ThreadExecutorFactory executors_;
   ThreadPool readers_;
   const DeviceOpener opener_;
+  RpcMetrics rpc_metrics_;
   Engine engine_;
   CheckRunner checks_;
   CacheServiceImpl cache_service_;
@@ -76,7 +77,6 @@ class App {
   MaintenanceServiceImpl maintenance_service_;
   HealthService health_;
   StateMonitor monitor_;
-  RpcMetrics rpc_metrics_;
   MetricsCollector collector_;
   std::atomic<bool> ready_{false};
   bool shut_down_ = false;

@@ -15,6 +15,18 @@
 #include "server/unary.h"
 
 namespace dmcached {
+namespace {
+
+using grpc::experimental::ServerRpcInfo;
+
+}  // namespace
+
+MetadataServiceImpl::MetadataServiceImpl(Engine& engine, Executor& readers, RpcMetrics& metrics, const Clock& clock)
+    : engine_(engine),
+      readers_(readers),
+      clock_(clock),
+      lookups_(metrics.FindForHandler("/dmcached.v1.MetadataService/LookupMappings", ServerRpcInfo::Type::UNARY)),
+      mutates_(metrics.FindForHandler("/dmcached.v1.MetadataService/Mutate", ServerRpcInfo::Type::BIDI_STREAMING)) {}
 
 template <typename Request, typename Response>
 grpc::ServerUnaryReactor* MetadataServiceImpl::ApplyOne(grpc::CallbackServerContext* context, const Request& request,
@@ -113,14 +125,25 @@ grpc::ServerUnaryReactor* MetadataServiceImpl::ClearDirty(grpc::CallbackServerCo
 grpc::ServerUnaryReactor* MetadataServiceImpl::LookupMappings(grpc::CallbackServerContext* context,
                                                               const v1::LookupMappingsRequest* request,
                                                               v1::LookupMappingsResponse* response) {
-  if (const absl::Status named = CheckCacheName(request->cache()); !named.ok()) return FinishWith(context, named);
-  const absl::StatusOr<LookupRequest> lookup = ToLookup(*request);
-  if (!lookup.ok()) return FinishWith(context, lookup.status());
+  CountedRpc rpc(lookups_, clock_);
+  rpc.CountReceived();
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  engine_.Lookup(request->cache(), *lookup, [reactor, response](absl::StatusOr<LookupResult> result) {
-    if (result.ok()) FillLookup(*result, response);
-    reactor->Finish(ToGrpcStatus(result.status()));
-  });
+  auto finish = [reactor, response, rpc = std::move(rpc)](const absl::StatusOr<LookupResult>& result) mutable {
+    if (result.ok()) {
+      FillLookup(*result, response);
+      rpc.CountSent();
+    }
+    const grpc::Status status = ToGrpcStatus(result.status());
+    rpc.set_code(status.error_code());
+    reactor->Finish(status);
+  };
+  if (const absl::Status named = CheckCacheName(request->cache()); !named.ok()) {
+    finish(named);
+  } else if (const absl::StatusOr<LookupRequest> lookup = ToLookup(*request); !lookup.ok()) {
+    finish(lookup.status());
+  } else {
+    engine_.Lookup(request->cache(), *lookup, std::move(finish));
+  }
   return reactor;
 }
 
@@ -194,7 +217,7 @@ grpc::ServerUnaryReactor* MetadataServiceImpl::Commit(grpc::CallbackServerContex
 
 grpc::ServerBidiReactor<v1::MutateRequest, v1::MutateResponse>* MetadataServiceImpl::Mutate(
     grpc::CallbackServerContext* context) {
-  return new MutateStream(engine_, *context);
+  return new MutateStream(engine_, *context, CountedRpc(mutates_, clock_));
 }
 
 }  // namespace dmcached

@@ -3,16 +3,18 @@
 #ifndef DMCACHED_SERVER_METADATA_SERVICE_H_
 #define DMCACHED_SERVER_METADATA_SERVICE_H_
 
+#include "core/base/clock.h"
 #include "core/base/executor.h"
 #include "core/cache/engine.h"
 #include "dmcached/v1/metadata_service.grpc.pb.h"
+#include "server/rpc_metrics.h"
 
 namespace dmcached {
 
 class MetadataServiceImpl final : public v1::MetadataService::CallbackService {
  public:
-  // Both outlive the service.
-  MetadataServiceImpl(Engine& engine, Executor& readers) : engine_(engine), readers_(readers) {}
+  // All outlive the service.
+  MetadataServiceImpl(Engine& engine, Executor& readers, RpcMetrics& metrics, const Clock& clock);
 
   grpc::ServerUnaryReactor* ReserveCblocks(grpc::CallbackServerContext* context,
                                            const v1::ReserveCblocksRequest* request,
@@ -62,6 +64,9 @@ class MetadataServiceImpl final : public v1::MetadataService::CallbackService {
 
   Engine& engine_;
   Executor& readers_;
+  const Clock& clock_;
+  RpcMetrics::Method& lookups_;
+  RpcMetrics::Method& mutates_;
 };
 
 }  // namespace dmcached

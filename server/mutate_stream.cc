@@ -39,7 +39,8 @@ const v1::MutationOptions& OptionsOf(const v1::MutateRequest& message) {
 
 }  // namespace
 
-MutateStream::MutateStream(Engine& engine, grpc::CallbackServerContext& context) : engine_(engine), context_(context) {
+MutateStream::MutateStream(Engine& engine, grpc::CallbackServerContext& context, CountedRpc rpc)
+    : engine_(engine), context_(context), rpc_(std::move(rpc)) {
   Proceed();
 }
 
@@ -47,6 +48,7 @@ void MutateStream::OnReadDone(bool ok) {
   {
     MutexLock lock(mutex_);
     reading_ = false;
+    if (ok) rpc_.CountReceived();
     if (!ok) {
       // Also said when the client is gone; Decide asks the context about that.
       half_closed_ = true;
@@ -156,6 +158,7 @@ void MutateStream::AdvanceDurable(uint64_t durable_transaction) {
   while (!undurable_.empty() && undurable_.front().transaction <= durable_transaction_) {
     durable_through_ = undurable_.front().batch;
     answer_changed_ = true;
+    durability_changed_ = true;
     undurable_.pop_front();
   }
 }
@@ -221,13 +224,19 @@ MutateStream::Actions MutateStream::Decide() {
     ++references_;
     actions.apply = &batches_.front();
   }
-  if (!ending && !reading_ && !half_closed_ && batches_.size() < kReadAhead) {
-    reading_ = true;
-    actions.read = true;
-  }
+  if (!ending) DecideRead(actions);
   if (!ending) DecideWait(actions);
   DecideAnswer(actions);
   return actions;
+}
+
+void MutateStream::DecideRead(Actions& actions) {
+  if (reading_ || half_closed_) return;
+  if (batches_.size() >= kReadAhead) holding_back_ = true;
+  if (batches_.size() <= kReadAhead / 2) holding_back_ = false;
+  if (holding_back_) return;
+  reading_ = true;
+  actions.read = true;
 }
 
 void MutateStream::DecideWait(Actions& actions) {
@@ -253,11 +262,13 @@ void MutateStream::DecideAnswer(Actions& actions) {
   if (broken_) {
     finished_ = true;
     actions.finish = CallerGoneStatus();
+    rpc_.set_code(actions.finish->error_code());
     return;
   }
   // A batch that is with the engine is acknowledged before the stream ends.
   if (applying_ && error_.has_value()) return;
   const bool complete = half_closed_ && batches_.empty() && undurable_.empty() && !error_.has_value();
+  if (answer_changed_ && MayGather()) return;
   if (answer_changed_ || (complete && !final_written_)) {
     answer_.set_durable_through(durable_through_);
     answer_.set_durable_transaction(durable_transaction_);
@@ -265,13 +276,23 @@ void MutateStream::DecideAnswer(Actions& actions) {
     outgoing_.Swap(&answer_);
     answer_.Clear();
     answer_changed_ = false;
+    durability_changed_ = false;
     final_written_ = complete;
     writing_ = true;
+    rpc_.CountSent();
     actions.write = true;
   } else if (error_.has_value() || complete) {
     finished_ = true;
     actions.finish = error_.value_or(grpc::Status::OK);
+    rpc_.set_code(actions.finish->error_code());
   }
+}
+
+bool MutateStream::MayGather() const {
+  // With one batch alone at the engine its caller may be waiting for the ones before; and a batch that waits for a
+  // commit holds back no word of that commit.
+  return applying_ && batches_.size() > 1 && !durability_changed_ && !error_.has_value() &&
+         answer_.applied_size() + answer_.failed_size() < kAcksWorthAMessage;
 }
 
 void MutateStream::Act(Actions actions) {

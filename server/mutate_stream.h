@@ -1,10 +1,13 @@
 // The Mutate rpc: a bidirectional stream of numbered batches for one cache, applied strictly in order.
 //
-//   reading ahead   at most kReadAhead batches are read and not yet applied; then the client is held back
+//   reading ahead   at most kReadAhead batches are read and not yet applied; then the client is held back until half of
+//                   them are applied, so that gRPC's threads read several at a time and the cache's thread seldom
+//                   starts a read
 //   applying        one batch at a time is with the engine, acknowledged when applied
 //   durable         each applied batch waits in `undurable_` until its transaction is durable; one lazy wait for the
 //                   oldest is always out, and a starting one for every batch that asks to be durable
-//   answering       one message is in flight; acknowledgements gather in `answer_` meanwhile
+//   answering       one message is in flight; acknowledgements gather in `answer_` meanwhile, and while more batches
+//                   wait behind the one that is with the engine, up to kAcksWorthAMessage of them
 //   ending          after the half-close, when everything is applied and durable, or at the first error; whatever was
 //                   gathered is written before the status
 //
@@ -28,13 +31,14 @@
 #include "grpcpp/server_context.h"
 #include "grpcpp/support/server_callback.h"
 #include "server/convert.h"
+#include "server/rpc_metrics.h"
 
 namespace dmcached {
 
 class MutateStream final : public grpc::ServerBidiReactor<v1::MutateRequest, v1::MutateResponse> {
  public:
   // `engine` outlives the stream; `context` is gRPC's.
-  MutateStream(Engine& engine, grpc::CallbackServerContext& context);
+  MutateStream(Engine& engine, grpc::CallbackServerContext& context, CountedRpc rpc);
 
   void OnReadDone(bool ok) override;
   void OnWriteDone(bool ok) override;
@@ -43,6 +47,7 @@ class MutateStream final : public grpc::ServerBidiReactor<v1::MutateRequest, v1:
 
  private:
   static constexpr size_t kReadAhead = 16;
+  static constexpr int kAcksWorthAMessage = 8;
   // Acknowledgements kept for a client that does not read them; then nothing more is applied.
   static constexpr int kMaxGathered = 4096;
 
@@ -91,8 +96,11 @@ class MutateStream final : public grpc::ServerBidiReactor<v1::MutateRequest, v1:
   // Acts on the state until nothing more follows, unless another thread is at it, which then goes on.
   void Proceed();
   Actions Decide() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void DecideRead(Actions& actions) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void DecideWait(Actions& actions) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void DecideAnswer(Actions& actions) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Whether what has gathered is left for a later message: more follows at once.
+  bool MayGather() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Act(Actions actions);
   void Unref();
 
@@ -100,6 +108,7 @@ class MutateStream final : public grpc::ServerBidiReactor<v1::MutateRequest, v1:
   grpc::CallbackServerContext& context_;
 
   Mutex mutex_;
+  CountedRpc rpc_ ABSL_GUARDED_BY(mutex_);
   int references_ ABSL_GUARDED_BY(mutex_) = 1;  // gRPC's; one more for each callback that is out.
   std::string cache_;                           // Set with the first message, constant before anything else is done.
   bool stop_on_error_ ABSL_GUARDED_BY(mutex_) = true;
@@ -108,6 +117,7 @@ class MutateStream final : public grpc::ServerBidiReactor<v1::MutateRequest, v1:
 
   std::unique_ptr<v1::MutateRequest> incoming_;  // Belongs to the read that is out.
   bool reading_ ABSL_GUARDED_BY(mutex_) = false;
+  bool holding_back_ ABSL_GUARDED_BY(mutex_) = false;  // Since kReadAhead batches were read.
   bool half_closed_ ABSL_GUARDED_BY(mutex_) = false;
 
   std::deque<Batch> batches_ ABSL_GUARDED_BY(mutex_);  // The front one may be with the engine.
@@ -123,6 +133,7 @@ class MutateStream final : public grpc::ServerBidiReactor<v1::MutateRequest, v1:
 
   v1::MutateResponse answer_ ABSL_GUARDED_BY(mutex_);
   bool answer_changed_ ABSL_GUARDED_BY(mutex_) = false;
+  bool durability_changed_ ABSL_GUARDED_BY(mutex_) = false;
   bool final_written_ ABSL_GUARDED_BY(mutex_) = false;
   v1::MutateResponse outgoing_;  // Belongs to the write that is in flight.
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;

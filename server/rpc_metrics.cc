@@ -36,37 +36,23 @@ const char* TypeName(ServerRpcInfo::Type type) {
 // Lives as long as its rpc.
 class CountingInterceptor : public grpc::experimental::Interceptor {
  public:
-  CountingInterceptor(RpcMetrics::Method& method, const Clock& clock)
-      : method_(method), clock_(clock), begin_(clock.Monotonic()) {
-    method_.started.fetch_add(1, std::memory_order_relaxed);
-  }
-
-  // An rpc that is gone before it had a status was cancelled.
-  ~CountingInterceptor() override {
-    method_.handled[static_cast<size_t>(code_)].fetch_add(1, std::memory_order_relaxed);
-    method_.seconds.Observe(std::chrono::duration<double>(clock_.Monotonic() - begin_).count());
-  }
+  CountingInterceptor(RpcMetrics::Method& method, const Clock& clock) : rpc_(method, clock) {}
 
   void Intercept(grpc::experimental::InterceptorBatchMethods* methods) override {
     // POST_RECV_MESSAGE also comes at the end of a stream, without a message.
     if (methods->QueryInterceptionHookPoint(InterceptionHookPoints::POST_RECV_MESSAGE) &&
         methods->GetRecvMessage() != nullptr) {
-      method_.received.fetch_add(1, std::memory_order_relaxed);
+      rpc_.CountReceived();
     }
-    if (methods->QueryInterceptionHookPoint(InterceptionHookPoints::PRE_SEND_MESSAGE)) {
-      method_.sent.fetch_add(1, std::memory_order_relaxed);
-    }
+    if (methods->QueryInterceptionHookPoint(InterceptionHookPoints::PRE_SEND_MESSAGE)) rpc_.CountSent();
     if (methods->QueryInterceptionHookPoint(InterceptionHookPoints::PRE_SEND_STATUS)) {
-      code_ = methods->GetSendStatus().error_code();
+      rpc_.set_code(methods->GetSendStatus().error_code());
     }
     methods->Proceed();
   }
 
  private:
-  RpcMetrics::Method& method_;
-  const Clock& clock_;
-  const Duration begin_;
-  grpc::StatusCode code_ = grpc::StatusCode::CANCELLED;
+  CountedRpc rpc_;
 };
 
 }  // namespace
@@ -84,9 +70,16 @@ RpcMetrics::Method& RpcMetrics::Find(const std::string& path, ServerRpcInfo::Typ
   return *method;
 }
 
+RpcMetrics::Method& RpcMetrics::FindForHandler(const std::string& path, ServerRpcInfo::Type type) {
+  Method& method = Find(path, type);
+  method.counts_itself = true;
+  return method;
+}
+
 void RpcMetrics::AddTo(MetricFamilies& families) const {
   MutexLock lock(mutex_);
   for (const auto& [path, method] : methods_) {
+    if (method->started == 0) continue;  // Known for its handler's sake.
     const MetricLabels labels = {
         {"grpc_type", method->type}, {"grpc_service", method->service}, {"grpc_method", method->name}};
     families.Counter("grpc_server_started_total", "RPCs that began.", labels, static_cast<double>(method->started));
@@ -106,8 +99,23 @@ void RpcMetrics::AddTo(MetricFamilies& families) const {
   }
 }
 
+CountedRpc::CountedRpc(RpcMetrics::Method& method, const Clock& clock)
+    : method_(&method), clock_(&clock), begin_(clock.Monotonic()) {
+  method_->started.fetch_add(1, std::memory_order_relaxed);
+}
+
+CountedRpc::CountedRpc(CountedRpc&& other) noexcept
+    : method_(std::exchange(other.method_, nullptr)), clock_(other.clock_), begin_(other.begin_), code_(other.code_) {}
+
+CountedRpc::~CountedRpc() {
+  if (method_ == nullptr) return;
+  method_->handled[static_cast<size_t>(code_)].fetch_add(1, std::memory_order_relaxed);
+  method_->seconds.Observe(std::chrono::duration<double>(clock_->Monotonic() - begin_).count());
+}
+
 grpc::experimental::Interceptor* RpcMetricsFactory::CreateServerInterceptor(ServerRpcInfo* info) {
-  return new CountingInterceptor(metrics_.Find(info->method(), info->type()), clock_);
+  RpcMetrics::Method& method = metrics_.Find(info->method(), info->type());
+  return method.counts_itself ? nullptr : new CountingInterceptor(method, clock_);
 }
 
 }  // namespace dmcached

@@ -180,6 +180,50 @@ TEST_F(MetricsTest, RpcsAreCountedAsGoGrpcPrometheusDoes) {
   EXPECT_EQ(series.at("grpc_server_handled_total{" + list + ",grpc_code=\"OK\"}"), 1);
 }
 
+// These are not counted by the interceptor.
+TEST_F(MetricsTest, LookupsAndMutateStreamsAreCountedAlike) {
+  CreateStandard();
+  Lookup({1, 2});
+  Context failing;
+  v1::LookupMappingsRequest request;
+  request.set_cache("nobody");
+  v1::LookupMappingsResponse response;
+  EXPECT_THAT(metadata().LookupMappings(&failing, request, &response), FailsWith(Reason::kCacheNotOpen));
+  Context context;
+  const auto stream = metadata().Mutate(&context);
+  v1::MutateRequest batch;
+  batch.set_cache(kCache);
+  EXPECT_TRUE(stream->Write(batch));
+  batch.set_batch(1);
+  batch.mutable_set_stats()->mutable_stats()->set_read_hits(1);
+  EXPECT_TRUE(stream->Write(batch));
+  stream->WritesDone();
+  double answers = 0;
+  for (v1::MutateResponse answer; stream->Read(&answer);) ++answers;
+  EXPECT_THAT(stream->Finish(), Succeeds());
+
+  const std::string lookup =
+      "grpc_type=\"unary\",grpc_service=\"dmcached.v1.MetadataService\",grpc_method=\"LookupMappings\"";
+  const std::string mutate =
+      "grpc_type=\"bidi_stream\",grpc_service=\"dmcached.v1.MetadataService\",grpc_method=\"Mutate\"";
+  Series series = Scrape();
+  const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while (series["grpc_server_handling_seconds_count{" + mutate + "}"] < 1 ||
+         series["grpc_server_handling_seconds_count{" + lookup + "}"] < 2) {
+    ASSERT_LT(std::chrono::steady_clock::now(), give_up);
+    series = Scrape();
+  }
+  EXPECT_EQ(series.at("grpc_server_started_total{" + lookup + "}"), 2);
+  EXPECT_EQ(series.at("grpc_server_handled_total{" + lookup + ",grpc_code=\"OK\"}"), 1);
+  EXPECT_EQ(series.at("grpc_server_handled_total{" + lookup + ",grpc_code=\"NotFound\"}"), 1);
+  EXPECT_EQ(series.at("grpc_server_msg_received_total{" + lookup + "}"), 2);
+  EXPECT_EQ(series.at("grpc_server_msg_sent_total{" + lookup + "}"), 1);
+  EXPECT_EQ(series.at("grpc_server_started_total{" + mutate + "}"), 1);
+  EXPECT_EQ(series.at("grpc_server_handled_total{" + mutate + ",grpc_code=\"OK\"}"), 1);
+  EXPECT_EQ(series.at("grpc_server_msg_received_total{" + mutate + "}"), 2);
+  EXPECT_EQ(series.at("grpc_server_msg_sent_total{" + mutate + "}"), answers);
+}
+
 TEST_F(MetricsTest, TheProcessDescribesItself) {
   const Series series = Scrape();
   EXPECT_EQ(
