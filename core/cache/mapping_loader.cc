@@ -19,6 +19,8 @@ constexpr size_t kWorkers = 3;
 // Of the 64 MiB, what is left by the search for duplicates and by the buffers; more than this brings nothing.
 constexpr uint64_t kAllBytes = 60u << 20;
 constexpr uint64_t kMaxScratchBytes = 40u << 20;
+// Mappings whose bits are on their way from memory.
+constexpr uint64_t kAhead = 24;
 
 uint64_t WordAt(std::span<const std::byte> block, uint64_t i) {
   return LoadLe<uint64_t>(block.data() + sizeof(DiskArrayBlockHeader) + i * sizeof(uint64_t));
@@ -124,6 +126,7 @@ void MappingLoader::Take(Worker& worker, uint64_t block, std::span<const std::by
   const uint64_t first = block * kArrayWordsPerBlock;
   const uint64_t entries = source_.array.EntriesIn(block);
   for (uint64_t i = 0; i < entries; ++i) {
+    if (i + kAhead < entries) worker.origins.Prefetch(Oblock(WordAt(bytes, i + kAhead) >> kMappingFlagBits));
     const uint64_t word = WordAt(bytes, i);
     if (word == 0) continue;
     const Oblock oblock(word >> kMappingFlagBits);

@@ -65,6 +65,12 @@ class OriginDuplicates {  // Not thread-safe.
     other.collected_.clear();
   }
 
+  // Fetches what Add of it will look at.
+  void Prefetch(Oblock oblock) const {
+    const uint64_t word = oblock.value() / 64;
+    if (word < seen_.size()) __builtin_prefetch(seen_.data() + word, 1);
+  }
+
   void EndPass() {
     std::sort(collected_.begin(), collected_.end());
     const auto twice = std::adjacent_find(collected_.begin(), collected_.end());
