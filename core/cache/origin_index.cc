@@ -32,37 +32,47 @@ void OriginIndex::Insert(Oblock oblock, Cblock cblock) {
 }
 
 void OriginIndex::InsertAt(Table& table, uint64_t home, uint8_t tag, Cblock cblock) {
-  if (InsertWithin(table, home, table.buckets().size(), tag, cblock)) return;
-  for (Bucket& passed : table.buckets().subspan(home)) ++passed.passed;
-  DMCACHED_CHECK(InsertWithin(table, 0, home, tag, cblock));
+  for (Probe probe(table, home, tag);; probe.Advance()) {
+    DMCACHED_CHECK(!probe.done());
+    if (PutAt(table, probe, home, tag, cblock)) return;
+  }
 }
 
 bool OriginIndex::InsertWithin(Table& table, uint64_t home, uint64_t end, uint8_t tag, Cblock cblock) {
-  const std::span<Bucket> buckets = table.buckets();
-  for (uint64_t bucket = home; bucket < end; ++bucket) {
-    const SlotMask empty(buckets[bucket], 0);
-    if (empty.empty()) continue;
-    buckets[bucket].tags[empty.first()] = tag;
-    buckets[bucket].cblocks[empty.first()] = cblock.value();
-    for (uint64_t passed = home; passed < bucket; ++passed) ++buckets[passed].passed;
-    return true;
+  for (Probe probe(table, home, tag); probe.bucket() >= home && probe.bucket() < end && !probe.done();
+       probe.Advance()) {
+    if (PutAt(table, probe, home, tag, cblock)) return true;
   }
   return false;
 }
 
+bool OriginIndex::PutAt(Table& table, const Probe& probe, uint64_t home, uint8_t tag, Cblock cblock) {
+  Bucket& bucket = table.buckets()[probe.bucket()];
+  const SlotMask empty(bucket, 0);
+  if (empty.empty()) return false;
+  bucket.tags[empty.first()] = tag;
+  bucket.cblocks[empty.first()] = cblock.value();
+  for (Probe passed(table, home, tag); passed.steps() < probe.steps(); passed.Advance()) {
+    table.buckets()[passed.bucket()].CountPassed(tag, 1);
+  }
+  return true;
+}
+
 bool OriginIndex::EraseFrom(Table& table, uint64_t hash, Cblock cblock) {
   const uint64_t home = table.Home(hash);
-  uint64_t bucket = home;
-  for (uint64_t i = 0; i < table.buckets().size(); ++i, bucket = table.Next(bucket)) {
-    Bucket& b = table.buckets()[bucket];
-    for (SlotMask found(b, Tag(hash)); !found.empty(); found.Drop()) {
+  const uint8_t tag = Tag(hash);
+  for (Probe probe(table, home, tag); !probe.done(); probe.Advance()) {
+    Bucket& b = table.buckets()[probe.bucket()];
+    for (SlotMask found(b, tag); !found.empty(); found.Drop()) {
       if (b.cblocks[found.first()] != cblock.value()) continue;
       b.tags[found.first()] = 0;
       --table.entries;
-      for (uint64_t p = home; p != bucket; p = table.Next(p)) --table.buckets()[p].passed;
+      for (Probe passed(table, home, tag); passed.steps() < probe.steps(); passed.Advance()) {
+        table.buckets()[passed.bucket()].CountPassed(tag, -1);
+      }
       return true;
     }
-    if (b.passed == 0) return false;
+    if (b.Passed(tag) == 0) return false;
   }
   return false;
 }
@@ -80,7 +90,7 @@ void OriginIndex::DropFrom(Cblock end) {
     for (Bucket& bucket : table.buckets()) {
       for (size_t slot = 0; slot < kSlots; ++slot) {
         if (bucket.tags[slot] == 0 || bucket.cblocks[slot] < end.value()) continue;
-        // `passed` of the buckets before stays too high, which costs a probe, until the next open.
+        // The counts of the buckets that it passed stay too high, which costs a probe, until the next open.
         bucket.tags[slot] = 0;
         --table.entries;
       }

@@ -1,9 +1,9 @@
 // Finds the cblock of an oblock: an open-addressing table of 4-byte cblocks and 1-byte tags.
 //
 // The oblocks themselves stay in the mapping array; a tag that matches is confirmed there.  Slots come in buckets of
-// 12, a bucket is one cache line, with a count of how many entries had to go past it, so that removing needs no
-// tombstones and a look-up ends at the first bucket that nothing went past.  Sized for a load of 0.84: 6.35 bytes per
-// cache block.
+// 12, a bucket is one cache line, with counts of the entries that had to go past it, so that removing needs no
+// tombstones and a look-up ends at the first bucket that nothing like it went past.  Sized for a load of 0.84: 6.35
+// bytes per cache block.
 #ifndef DMCACHED_CORE_CACHE_ORIGIN_INDEX_H_
 #define DMCACHED_CORE_CACHE_ORIGIN_INDEX_H_
 
@@ -37,14 +37,12 @@ class OriginIndex {  // Not thread-safe.
   std::optional<Cblock> Find(Oblock oblock, IsAt&& is_at) const {
     const uint64_t hash = Hash(oblock);
     for (const Table& table : tables_) {
-      const std::span<const Bucket> buckets = table.buckets();
-      for (uint64_t i = 0, bucket = table.Home(hash); i < buckets.size(); ++i) {
-        const Bucket& b = buckets[bucket];
+      for (Probe probe(table, table.Home(hash), Tag(hash)); !probe.done(); probe.Advance()) {
+        const Bucket& b = table.buckets()[probe.bucket()];
         for (SlotMask found(b, Tag(hash)); !found.empty(); found.Drop()) {
           if (is_at(Cblock(b.cblocks[found.first()]))) return Cblock(b.cblocks[found.first()]);
         }
-        if (b.passed == 0) break;
-        bucket = table.Next(bucket);
+        if (b.Passed(Tag(hash)) == 0) break;
       }
     }
     return std::nullopt;
@@ -74,8 +72,16 @@ class OriginIndex {  // Not thread-safe.
 
   struct Bucket {
     uint8_t tags[kSlots];  // 0: empty.
-    uint32_t passed;
+    // Entries that went past, by the lowest bits of their tags: in an old cache, something went past nearly every
+    // bucket.  A count that is full stays so, which costs probes until the next open.
+    uint8_t passed[4];
     uint32_t cblocks[kSlots];
+
+    uint8_t Passed(uint8_t tag) const { return passed[tag % 4]; }
+    void CountPassed(uint8_t tag, int change) {
+      uint8_t& count = passed[tag % 4];
+      if (count != UINT8_MAX) count = static_cast<uint8_t>(count + change);
+    }
   };
   static_assert(sizeof(Bucket) == 64);
 
@@ -122,7 +128,31 @@ class OriginIndex {  // Not thread-safe.
       return {reinterpret_cast<Bucket*>(memory.data()), memory.size_bytes() / sizeof(Bucket)};
     }
     uint64_t Home(uint64_t hash) const { return (hash >> 32) * buckets().size() >> 32; }
-    uint64_t Next(uint64_t bucket) const { return bucket + 1 == buckets().size() ? 0 : bucket + 1; }
+  };
+
+  // The buckets that an entry may be in, in order: from its home on in steps as long as its tag says, so that full
+  // buckets next to each other do not grow together; after a few, one after the other, so that none is left out.
+  class Probe {
+   public:
+    Probe(const Table& table, uint64_t home, uint8_t tag)
+        : buckets_(table.buckets().size()), bucket_(home), tag_(tag) {}
+
+    uint64_t bucket() const { return bucket_; }
+    uint64_t steps() const { return steps_; }
+    bool done() const { return steps_ >= buckets_ + kLongSteps; }
+    void Advance() {
+      bucket_ += steps_ < kLongSteps ? tag_ : 1;
+      if (bucket_ >= buckets_) bucket_ %= buckets_;
+      ++steps_;
+    }
+
+   private:
+    static constexpr uint64_t kLongSteps = 8;
+
+    uint64_t buckets_;
+    uint64_t bucket_;
+    uint64_t tag_;
+    uint64_t steps_ = 0;
   };
 
   static uint64_t Hash(Oblock oblock) {  // The finalizer of SplitMix64: every bit of the input reaches every bit.
@@ -132,10 +162,12 @@ class OriginIndex {  // Not thread-safe.
     return x ^ (x >> 31);
   }
   static uint8_t Tag(uint64_t hash) { return static_cast<uint8_t>((hash & 0xFF) == 0 ? 1 : hash & 0xFF); }
-  // Into the first bucket from `home` on that has space; `entries` is not counted.
+  // Into the first of its buckets that has space; `entries` is not counted.
   static void InsertAt(Table& table, uint64_t home, uint8_t tag, Cblock cblock);
-  // The same, but for buckets before `end` only; false, and nothing changed, if none has space.
+  // The same, unless it leads beyond [home, end): then false, and nothing changed.
   static bool InsertWithin(Table& table, uint64_t home, uint64_t end, uint8_t tag, Cblock cblock);
+  // Puts the entry where `probe` stands, if there is space.
+  static bool PutAt(Table& table, const Probe& probe, uint64_t home, uint8_t tag, Cblock cblock);
   static bool EraseFrom(Table& table, uint64_t hash, Cblock cblock);
 
   std::vector<Table> tables_;

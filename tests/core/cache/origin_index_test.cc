@@ -64,7 +64,7 @@ TEST_F(OriginIndexTest, ChurnLeavesNoTombstones) {
   ExpectAllFound();
   asked_ = 0;
   for (uint64_t i = 1; i <= 1000; ++i) ASSERT_EQ(Find(next + i), std::nullopt);
-  EXPECT_LT(asked_, 500u) << "a search still ends early";
+  EXPECT_LT(asked_, 300u) << "a search still ends early";
 }
 
 TEST_F(OriginIndexTest, ManyInOneBucketOverflowAndComeBack) {
