@@ -82,7 +82,7 @@ std::optional<Superblock> CheckSuperblockBytes(std::span<const std::byte> block,
 
 uint64_t CheckSuperblockFields(const Superblock& superblock, uint64_t device_blocks, FindingCollector& findings) {
   const auto field = [&](const std::string& message) {
-    Report(findings, FindingKind::kSuperblockField, Severity::kFatal, std::move(message));
+    Report(findings, FindingKind::kSuperblockField, Severity::kFatal, message);
   };
   CheckFeatureWords(superblock, findings);
   if (superblock.metadata_block_size_sectors != kMetadataBlockSectors) {

@@ -36,8 +36,7 @@ struct Frame {
   Frame(const Frame&) = delete;
   Frame& operator=(const Frame&) = delete;
 
-  std::span<std::byte> data() { return {bytes, kMetadataBlockBytes}; }
-  std::span<const std::byte> data() const { return {bytes, kMetadataBlockBytes}; }
+  std::span<std::byte> data() const { return {bytes, kMetadataBlockBytes}; }
 
   FramePool& pool;
   std::byte* const bytes;

@@ -23,7 +23,8 @@ template <typename Items, typename Work>
 double PerItem(const Items& items, Work work) {
   const double begin = ThreadCpu();
   for (size_t at = 0; at + kBatch <= items.size(); at += kBatch) work(at);
-  return (ThreadCpu() - begin) * 1e9 / static_cast<double>(items.size() / kBatch * kBatch);
+  const size_t done = items.size() - items.size() % kBatch;
+  return (ThreadCpu() - begin) * 1e9 / static_cast<double>(done);
 }
 
 void AtSize(Run& run, uint32_t millions, const Bounds& bounds) {

@@ -48,7 +48,7 @@ struct Contender {
   explicit Contender(std::unique_ptr<MarkStore> from)
       : store(std::move(from)), order(std::make_unique<Shuffled>(*store)) {}
   // Marks a second, over `commits` commits of `marks`.
-  double Rate(uint64_t commits, size_t marks) {
+  double Rate(uint64_t commits, size_t marks) const {
     double took = 0;
     for (uint64_t i = 0; i < commits; ++i) {
       const std::span<const uint32_t> next = order->Take(marks);

@@ -48,7 +48,7 @@ void RunOnce(LoadedCache& cache, Cblocks cblocks, Oblocks oblocks, Operation& op
     applying += ThreadCpu() - applied;
     if (operation.mutates) cache.Commit();
   }
-  const auto items = static_cast<double>(cblocks.size() / kPerCommit * kPerCommit);
+  const auto items = static_cast<double>(cblocks.size() - cblocks.size() % kPerCommit);
   operation.all_ns.push_back((ThreadCpu() - begin) * 1e9 / items);
   operation.apply_ns.push_back(applying * 1e9 / items);
   operation.bytes.push_back(static_cast<double>(WrittenBytes(cache) - written) / items);
