@@ -54,13 +54,13 @@ ssize_t MoveLess(Call call, const iovec* pieces, int count, off_t offset) {
 }  // namespace
 }  // namespace dmcached
 
-extern "C" ssize_t preadv(int fd, const iovec* pieces, int count, off_t offset) {
-  return dmcached::MoveLess([fd](void* to, size_t size, off_t at) { return ::pread(fd, to, size, at); }, pieces, count,
+extern "C" ssize_t preadv(int fd, const struct iovec* iovec, int count, off_t offset) {
+  return dmcached::MoveLess([fd](void* to, size_t size, off_t at) { return ::pread(fd, to, size, at); }, iovec, count,
                             offset);
 }
 
-extern "C" ssize_t pwritev(int fd, const iovec* pieces, int count, off_t offset) {
-  return dmcached::MoveLess([fd](void* from, size_t size, off_t at) { return ::pwrite(fd, from, size, at); }, pieces,
+extern "C" ssize_t pwritev(int fd, const struct iovec* iovec, int count, off_t offset) {
+  return dmcached::MoveLess([fd](void* from, size_t size, off_t at) { return ::pwrite(fd, from, size, at); }, iovec,
                             count, offset);
 }
 
@@ -78,16 +78,16 @@ class ShortTransferTest : public testing::Test {
   }
   ~ShortTransferTest() override { short_calls = {}; }
 
-  // In pieces of 3, 1 and 4 blocks, at block 5.
+  // In iovec of 3, 1 and 4 blocks, at block 5.
   absl::Status Write() {
-    const std::vector<std::span<const std::byte>> pieces = {pattern_.span().first(3 * kBlock),
-                                                            pattern_.span().subspan(3 * kBlock, kBlock),
-                                                            pattern_.span().subspan(4 * kBlock)};
-    return device_->WriteV(5 * kBlock, pieces);
+    const std::vector<std::span<const std::byte>> iovec = {pattern_.span().first(3 * kBlock),
+                                                           pattern_.span().subspan(3 * kBlock, kBlock),
+                                                           pattern_.span().subspan(4 * kBlock)};
+    return device_->WriteV(5 * kBlock, iovec);
   }
   absl::Status Read() {
-    const std::vector<std::span<std::byte>> pieces = {read_.span().first(2 * kBlock), read_.span().subspan(2 * kBlock)};
-    return device_->ReadV(5 * kBlock, pieces);
+    const std::vector<std::span<std::byte>> iovec = {read_.span().first(2 * kBlock), read_.span().subspan(2 * kBlock)};
+    return device_->ReadV(5 * kBlock, iovec);
   }
   bool ReadIsWhatWasWritten() const {
     return std::equal(read_.span().begin(), read_.span().end(), pattern_.span().begin());
