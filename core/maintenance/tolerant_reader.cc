@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "core/base/status.h"
 #include "core/base/parallel.h"
+#include "core/base/status.h"
 
 namespace dmcached {
 
