@@ -11,6 +11,7 @@
 #include "core/cache/cache_metadata.h"
 #include "core/device/block_device.h"
 #include "core/store/block_set.h"
+#include "tests/bench/scattered.h"
 
 namespace dmcached::bench {
 
@@ -22,7 +23,7 @@ class LoadedCache {  // Not thread-safe.
               uint64_t block_cache_bytes, uint64_t origin_factor = 2);
 
   // Another one for every number below the origin's blocks but one; beyond `mapped` nothing is mapped there.
-  uint64_t OblockOf(uint64_t cblock) const { return cblock * 2654435761 % (origin_factor_ * cblocks_ - 1); }
+  uint64_t OblockOf(uint64_t cblock) const { return Scattered(cblock, origin_factor_ * cblocks_ - 1); }
 
   void Insert(std::span<const uint32_t> cblocks, std::span<const uint64_t> oblocks);
   void Remove(std::span<const uint32_t> cblocks, std::span<const uint64_t> oblocks);

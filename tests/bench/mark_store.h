@@ -7,6 +7,8 @@
 #include <span>
 #include <string>
 
+#include "tests/bench/scattered.h"
+
 namespace dmcached::bench {
 
 class MarkStore {  // Not thread-safe unless said so.
@@ -24,7 +26,7 @@ std::unique_ptr<MarkStore> NewRocksDbStore(const std::string& folder, uint32_t c
 
 // The mapping word that both keep: as in dm-cache's array, oblock and flags.
 inline uint64_t MappingValue(uint32_t cblock, bool dirty) {
-  return (cblock * uint64_t{2654435761} % (uint64_t{1} << 40)) << 16 | (dirty ? 3 : 1);
+  return Scattered(cblock, uint64_t{1} << 40) << 16 | (dirty ? 3 : 1);
 }
 
 }  // namespace dmcached::bench

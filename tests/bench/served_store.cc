@@ -10,6 +10,7 @@
 #include "core/cache/geometry.h"
 #include "core/device/file_device.h"
 #include "core/format/layout.h"
+#include "tests/bench/scattered.h"
 
 namespace dmcached::bench {
 namespace {
@@ -66,8 +67,7 @@ ServedStore::~ServedStore() {
 }
 
 uint64_t ServedStore::OblockOf(uint32_t cblock, uint32_t cblocks) {
-  // An odd factor, so no two cblocks share one; over twice as many oblocks.
-  return uint64_t{cblock} * 2654435761 % (2 * uint64_t{cblocks} - 1);
+  return Scattered(cblock, 2 * uint64_t{cblocks} - 1);  // Of twice as many oblocks.
 }
 
 // In order, `make(cblocks, oblocks)` for all mappings; the last one is waited for.

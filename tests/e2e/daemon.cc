@@ -92,6 +92,15 @@ v1::Cache DaemonTest::OpenStandard() {
   return Open(request);
 }
 
+grpc::Status DaemonTest::Recover(const std::string& name) {
+  v1::OpenCacheRequest request;
+  request.set_name(name);
+  request.set_recover(true);
+  Context context;
+  v1::OpenCacheResponse response;
+  return caches().OpenCache(&context, request, &response);
+}
+
 grpc::Status DaemonTest::Close(const std::string& name) {
   Context context;
   v1::CloseCacheRequest request;

@@ -64,6 +64,7 @@ class DaemonTest : public testing::Test {
   v1::Cache Open(const v1::OpenCacheRequest& request);
   // Opens the standard file without hold-off.
   v1::Cache OpenStandard();
+  grpc::Status Recover(const std::string& name = kCache);
   grpc::Status Close(const std::string& name = kCache);
   v1::Cache Get(const std::string& name = kCache);
 

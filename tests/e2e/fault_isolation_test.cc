@@ -104,15 +104,6 @@ class FaultIsolationTest : public DaemonTest {
     return Metric("dmcached_device_errors_total{cache=\"c1\",device=\"metadata\",op=\"" + op + "\"}");
   }
 
-  grpc::Status Recover() {
-    v1::OpenCacheRequest request;
-    request.set_name(kCache);
-    request.set_recover(true);
-    Context context;
-    v1::OpenCacheResponse response;
-    return caches().OpenCache(&context, request, &response);
-  }
-
   void ExpectFailedAndSaid(const std::string& op) {
     EXPECT_EQ(Get().state(), v1::Cache::STATE_FAILED);
     EXPECT_NE(Get().last_error(), "");

@@ -20,14 +20,6 @@ class FaultsTest : public DaemonTest {
     Start();
     CreateStandard();
   }
-  grpc::Status Recover() {
-    v1::OpenCacheRequest request;
-    request.set_name(kCache);
-    request.set_recover(true);
-    Context context;
-    v1::OpenCacheResponse response;
-    return caches().OpenCache(&context, request, &response);
-  }
 
   const std::shared_ptr<DeviceSwitch> faults_ = std::make_shared<DeviceSwitch>();
 };

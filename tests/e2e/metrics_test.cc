@@ -1,6 +1,9 @@
 // /metrics: what a scrape says after known work.
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <map>
+#include <string>
 
 #include "server/version.h"
 #include "tests/e2e/daemon.h"
@@ -17,6 +20,18 @@ class MetricsTest : public DaemonTest {
     Start();
   }
   Series Scrape() { return dmcached::Scrape(app().metrics_address()); }
+  // Once so many rpcs of each kind are over: one is counted when it is gone, which may be just after its answer.
+  Series ScrapeAfter(const std::map<std::string, double>& rpcs) {
+    const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+    Series series = Scrape();
+    const auto over = [&](const auto& rpc) {
+      return series["grpc_server_handling_seconds_count{" + rpc.first + "}"] >= rpc.second;
+    };
+    while (!std::all_of(rpcs.begin(), rpcs.end(), over) && std::chrono::steady_clock::now() < give_up) {
+      series = Scrape();
+    }
+    return series;
+  }
 };
 
 TEST_F(MetricsTest, ACacheIsDescribedAndItsWorkCounted) {
@@ -164,14 +179,7 @@ TEST_F(MetricsTest, RpcsAreCountedAsGoGrpcPrometheusDoes) {
   const std::string get = "grpc_type=\"unary\",grpc_service=\"dmcached.v1.CacheService\",grpc_method=\"GetCache\"";
   const std::string list =
       "grpc_type=\"server_stream\",grpc_service=\"dmcached.v1.MetadataService\",grpc_method=\"ListMappings\"";
-  // An rpc is counted when it is gone, which may be just after its answer.
-  const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(30);
-  Series series = Scrape();
-  while (series["grpc_server_handling_seconds_count{" + list + "}"] < 1 ||
-         series["grpc_server_handling_seconds_count{" + get + "}"] < 4) {
-    ASSERT_LT(std::chrono::steady_clock::now(), give_up);
-    series = Scrape();
-  }
+  const Series series = ScrapeAfter({{list, 1}, {get, 4}});
   EXPECT_EQ(series.at("grpc_server_started_total{" + get + "}"), 4);
   EXPECT_EQ(series.at("grpc_server_handled_total{" + get + ",grpc_code=\"OK\"}"), 3);
   EXPECT_EQ(series.at("grpc_server_handled_total{" + get + ",grpc_code=\"NotFound\"}"), 1);
@@ -206,13 +214,7 @@ TEST_F(MetricsTest, LookupsAndMutateStreamsAreCountedAlike) {
       "grpc_type=\"unary\",grpc_service=\"dmcached.v1.MetadataService\",grpc_method=\"LookupMappings\"";
   const std::string mutate =
       "grpc_type=\"bidi_stream\",grpc_service=\"dmcached.v1.MetadataService\",grpc_method=\"Mutate\"";
-  Series series = Scrape();
-  const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(30);
-  while (series["grpc_server_handling_seconds_count{" + mutate + "}"] < 1 ||
-         series["grpc_server_handling_seconds_count{" + lookup + "}"] < 2) {
-    ASSERT_LT(std::chrono::steady_clock::now(), give_up);
-    series = Scrape();
-  }
+  const Series series = ScrapeAfter({{mutate, 1}, {lookup, 2}});
   EXPECT_EQ(series.at("grpc_server_started_total{" + lookup + "}"), 2);
   EXPECT_EQ(series.at("grpc_server_handled_total{" + lookup + ",grpc_code=\"OK\"}"), 1);
   EXPECT_EQ(series.at("grpc_server_handled_total{" + lookup + ",grpc_code=\"NotFound\"}"), 1);

@@ -9,7 +9,6 @@
 #include "absl/strings/str_join.h"
 #include "tests/fault/scenario.h"
 #include "tests/support/faulty_device.h"
-#include "tests/support/image_walker.h"
 #include "tests/support/matchers.h"
 
 namespace dmcached {
@@ -44,9 +43,9 @@ class FaultTest : public testing::TestWithParam<std::tuple<uint32_t, DirtyTracki
     device.SetFaults({});
     if (!scenario.created()) return;
     // Whatever the medium holds after a power cut now, and what a reopen makes of it.
-    for (uint64_t seed = 0; seed < 4; ++seed) ExpectHolds(device.CrashImage(seed), scenario);
+    for (uint64_t seed = 0; seed < 4; ++seed) scenario.ExpectHolds(device.CrashImage(seed));
     ASSERT_THAT(scenario.OpenAgain(), IsOk());
-    ExpectHolds(device.CrashImage(0), scenario);
+    scenario.ExpectHolds(device.CrashImage(0));
   }
 
   uint64_t reads_ = 0;
@@ -54,18 +53,6 @@ class FaultTest : public testing::TestWithParam<std::tuple<uint32_t, DirtyTracki
   uint64_t flushes_ = 0;
 
  private:
-  static void ExpectHolds(const std::vector<std::byte>& image, const Scenario& scenario) {
-    const WalkedImage walked = WalkImage(image);
-    ASSERT_EQ(walked.Faults(), "");
-    for (const uint32_t cblock : scenario.dirty()) {
-      const auto found = walked.contents.mappings.find(cblock);
-      ASSERT_TRUE(found != walked.contents.mappings.end()) << "acknowledged cblock " << cblock << " is lost";
-      // Unclean metadata is dirty as a whole to whoever opens it: that is all that CONSERVATIVE leaves behind.
-      const bool all_dirty = std::get<1>(GetParam()) == DirtyTracking::kConservative && !walked.contents.clean_shutdown;
-      ASSERT_TRUE(all_dirty || found->second.dirty) << "acknowledged cblock " << cblock << " is clean";
-    }
-  }
-
   unsigned long long faults_ = 0;
   unsigned long long errors_ = 0;
   unsigned long long recoveries_ = 0;

@@ -1,5 +1,7 @@
 #include "tests/fault/scenario.h"
 
+#include <gtest/gtest.h>
+
 #include <algorithm>
 #include <array>
 #include <numeric>
@@ -7,6 +9,7 @@
 
 #include "core/base/status.h"
 #include "tests/support/device_handle.h"
+#include "tests/support/image_walker.h"
 
 namespace dmcached {
 namespace {
@@ -203,6 +206,18 @@ void Scenario::Run() {
   Insert(1000, 1020, /*dirty=*/true);
   LookUpAll();
   if (!Close(/*discard=*/false).ok()) Heal();
+}
+
+void Scenario::ExpectHolds(std::span<const std::byte> image) const {
+  const WalkedImage walked = WalkImage(image);
+  ASSERT_EQ(walked.Faults(), "");
+  // Unclean metadata is dirty as a whole to whoever opens it: that is all that CONSERVATIVE leaves behind.
+  const bool all_dirty = tracking_ == DirtyTracking::kConservative && !walked.contents.clean_shutdown;
+  for (const uint32_t cblock : dirty_) {
+    const auto found = walked.contents.mappings.find(cblock);
+    ASSERT_TRUE(found != walked.contents.mappings.end()) << "acknowledged cblock " << cblock << " is lost";
+    ASSERT_TRUE(all_dirty || found->second.dirty) << "acknowledged cblock " << cblock << " is clean";
+  }
 }
 
 }  // namespace dmcached

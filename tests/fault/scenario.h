@@ -35,6 +35,8 @@ class Scenario {
 
   // Acknowledged as durable, and not asked to be removed since.
   const std::set<uint32_t>& dirty() const { return dirty_; }
+  // Fails the running test unless the image is whole and has every block of dirty() as dirty to whoever opens it.
+  void ExpectHolds(std::span<const std::byte> image) const;
   bool created() const { return created_; }
   // Answers with an error that names no reason.
   const std::vector<std::string>& unclear() const { return unclear_; }

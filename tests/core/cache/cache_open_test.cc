@@ -2,12 +2,12 @@
 #include <gtest/gtest.h>
 
 #include <cerrno>
-#include <thread>
 #include <utility>
 #include <vector>
 
 #include "tests/core/cache/cache_fixture.h"
 #include "tests/core/store/store_fixture.h"
+#include "tests/support/thread_per_task.h"
 
 namespace dmcached {
 namespace {
@@ -326,20 +326,6 @@ TEST_P(ReadOnlyTest, UncleanMetadataIsReadAsAllDirtyWithoutHintsOrDiscards) {
 
 // --- Several threads read the mappings ---
 
-class ThreadPerTask : public Executor {
- public:
-  ~ThreadPerTask() override {
-    for (std::thread& thread : threads_) thread.join();
-  }
-  bool Schedule(Task task) override {
-    threads_.emplace_back([task = std::move(task)]() mutable { std::move(task)(); });
-    return true;
-  }
-
- private:
-  std::vector<std::thread> threads_;
-};
-
 class HelpedOpenTest : public VersionTest {
  protected:
   static constexpr uint32_t kCacheBlocks = 300000;  // Three times what a thread takes at once.
@@ -377,12 +363,18 @@ TEST_P(HelpedOpenTest, FindsWhatOneThreadFinds) {
 
 TEST_P(HelpedOpenTest, FindsDamageWhereverItIs) {
   for (const uint64_t block : {0, 300, 589}) {
-    PatchArray(cache_, ArrayKind::kMappings, block, [](std::span<std::byte> b) { StoreLe<uint64_t>(WordOf(b, 9), 4); });
+    uint64_t sound = 0;
+    PatchArray(cache_, ArrayKind::kMappings, block, [&](std::span<std::byte> b) {
+      sound = LoadLe<uint64_t>(WordOf(b, 9));
+      StoreLe<uint64_t>(WordOf(b, 9), 4);
+    });
     EXPECT_THAT(cache_.Open(params_), HasReasonIs(Reason::kMetadataCorrupt)) << block;
     OpenParams read_only = params_;
     read_only.read_only = true;
     ASSERT_THAT(cache_.Open(read_only), IsOk());
     EXPECT_GT(cache_->mapped_blocks(), kCacheBlocks / 7 - 10) << "the sound entries of damaged blocks are there";
+    PatchArray(cache_, ArrayKind::kMappings, block,
+               [&](std::span<std::byte> b) { StoreLe<uint64_t>(WordOf(b, 9), sound); });
   }
 }
 

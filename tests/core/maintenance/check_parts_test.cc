@@ -4,7 +4,6 @@
 
 #include <atomic>
 #include <set>
-#include <thread>
 
 #include "core/base/parallel.h"
 #include "core/maintenance/cblock_bits.h"
@@ -13,6 +12,7 @@
 #include "tests/core/maintenance/check_fixture.h"
 #include "tests/support/manual_executor.h"
 #include "tests/support/random.h"
+#include "tests/support/thread_per_task.h"
 
 namespace dmcached {
 namespace {
@@ -150,19 +150,7 @@ TEST(RunParallelTest, CallerDoesWhatNobodyElseBegins) {
 }
 
 TEST(RunParallelTest, EachPieceIsDoneOnceByManyThreads) {
-  class ThreadPerTask : public Executor {
-   public:
-    ~ThreadPerTask() override {
-      for (std::thread& thread : threads_) thread.join();
-    }
-    bool Schedule(Task task) override {
-      threads_.emplace_back([task = std::move(task)]() mutable { std::move(task)(); });
-      return threads_.size() < 3;
-    }
-
-   private:
-    std::vector<std::thread> threads_;
-  } executor;
+  ThreadPerTask executor(3);
   std::vector<std::atomic<int>> done(100);
   RunParallel(&executor, done.size(), [&](size_t i) { ++done[i]; });
   for (const auto& count : done) EXPECT_EQ(count.load(), 1);
