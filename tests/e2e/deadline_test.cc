@@ -117,5 +117,26 @@ TEST_F(DeadlineTest, AFullQueueOfMutationsIsOverloadedAtOnce) {
   EXPECT_LT(flood.refused(), kCalls);
 }
 
+TEST_F(DeadlineTest, AStreamThatWasHeldBackGoesOn) {
+  constexpr int kBatches = 100;  // More than are read ahead.
+  Block();
+  Context context;
+  const auto stream = metadata().Mutate(&context);
+  v1::MutateRequest batch;
+  batch.set_cache(kCache);
+  for (int i = 1; i <= kBatches; ++i) {
+    batch.set_batch(static_cast<uint64_t>(i));
+    batch.mutable_mark_dirty()->add_cblocks(0);
+    ASSERT_TRUE(stream->Write(batch));
+  }
+  stream->WritesDone();
+  for (int i = 0; i < 100; ++i) Get();  // The daemon has read what it takes.
+  Unblock();
+  int applied = 0;
+  for (v1::MutateResponse answer; stream->Read(&answer);) applied += answer.applied_size();
+  EXPECT_THAT(stream->Finish(), Succeeds());
+  EXPECT_EQ(applied, kBatches);
+}
+
 }  // namespace
 }  // namespace dmcached
