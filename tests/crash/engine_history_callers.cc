@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "core/cache/acknowledgement.h"
 #include "tests/crash/engine_history.h"
+#include "tests/support/image_walker.h"
 
 namespace dmcached {
 
@@ -80,7 +81,8 @@ void EngineHistory::HeardDurable(const std::shared_ptr<Request>& request, const 
 }
 
 void EngineHistory::Commit() {
-  engine_->Commit("c", random_.OneIn(2), [this](const MutationAnswer& answer) {
+  const bool clean = random_.OneIn(2) && !(fault_injected_ && tracking_ == DirtyTracking::kConservative);
+  engine_->Commit("c", clean, [this](const MutationAnswer& answer) {
     if (!answer.ok() || device_.frozen() || answer->incarnation != incarnation_) return;
     points_.Durable(std::max(answer->transaction, answer->durable_transaction));
   });
@@ -106,8 +108,12 @@ void EngineHistory::TakeSnapshot() {
 }
 
 void EngineHistory::InjectFault() {
-  // In CONSERVATIVE an answer may wait for a commit although it is wanted when applied: see SendOne.
-  if (!with_faults_ || tracking_ != DirtyTracking::kExact) return;
+  if (!with_faults_) return;
+  if (tracking_ == DirtyTracking::kConservative) {
+    // As long as the medium says clean, all answers wait for a commit, and its failure would hide what was applied.
+    executors_.RunUntilIdle();
+    if (WalkImage(device_.Image(), image_.gap).contents.clean_shutdown) return;
+  }
   fault_injected_ = true;
   switch (random_.Below(3)) {
     case 0:
