@@ -50,11 +50,12 @@ Engine::Engine(EngineOptions options, DeviceOpener opener, const Clock& clock, E
 }
 
 Engine::~Engine() {
-  std::vector<std::shared_ptr<ServedCache>> last = Caches();
+  std::vector<std::shared_ptr<ServedCache>> last;
   {
     MutexLock lock(mutex_);
     shutting_down_ = true;
-    caches_.clear();
+    // The entries stay: what is under way still ends, on the queues of the caches that go now.
+    for (auto& [name, entry] : caches_) last.push_back(std::move(entry.cache));
     for (auto& dead : std::exchange(graveyard_, {})) last.push_back(std::move(dead));
   }
   last.clear();
@@ -68,7 +69,7 @@ absl::Status Engine::CheckTakingWork() const {
 Engine::CacheOr Engine::FindAny(const std::string& name) const {
   MutexLock lock(mutex_);
   const auto found = caches_.find(name);
-  if (found != caches_.end()) return found->second.cache;
+  if (found != caches_.end() && found->second.cache != nullptr) return found->second.cache;
   return MakeError(Reason::kCacheNotOpen, absl::StrCat("there is no cache ", name));
 }
 
@@ -83,7 +84,9 @@ Engine::CacheOr Engine::Find(const std::string& name) const {
 std::vector<std::shared_ptr<ServedCache>> Engine::Caches() const {
   MutexLock lock(mutex_);
   std::vector<std::shared_ptr<ServedCache>> caches;
-  for (const auto& [name, entry] : caches_) caches.push_back(entry.cache);
+  for (const auto& [name, entry] : caches_) {
+    if (entry.cache != nullptr) caches.push_back(entry.cache);
+  }
   return caches;
 }
 

@@ -207,10 +207,10 @@ class Engine {  // Thread-safe.
  private:
   // A name in use.
   struct Entry {
-    std::shared_ptr<ServedCache> cache;
-    bool busy = false;      // A lifecycle operation is under way.
-    uint32_t resizes = 0;   // It is this many resizes: one, and repeats of it.
-    std::string resize_id;  // Their request id.
+    std::shared_ptr<ServedCache> cache;  // Null: the engine is being destroyed.
+    bool busy = false;                   // A lifecycle operation is under way.
+    uint32_t resizes = 0;                // It is this many resizes: one, and repeats of it.
+    std::string resize_id;               // Their request id.
   };
   using CacheOr = absl::StatusOr<std::shared_ptr<ServedCache>>;
 

@@ -66,6 +66,19 @@ TEST_F(EngineLifecycleTest, ASecondOperationOnTheSameCacheIsPending) {
   EXPECT_THAT(resize.get(), HasReasonIs(Reason::kOperationPending));
 }
 
+TEST_F(EngineLifecycleTest, WhatIsUnderWayWhenTheEngineGoesIsAnswered) {
+  ASSERT_THAT(Create(10), IsOk());
+  const MutationOutcome resize = Send(Resize{.cache_blocks = 20, .origin_size = {}});
+  Kill();
+  EXPECT_TRUE(resize.ready());
+  Start();
+  ASSERT_THAT(Open(), IsOk());
+  Outcome<absl::Status> closed;
+  engine().Close("c", {}, closed.callback());
+  Kill();
+  EXPECT_TRUE(closed.ready());
+}
+
 TEST_F(EngineLifecycleTest, CacheBlocksAndOriginSizeComeFromTheDevices) {
   bank_.Add("/fast", 100 * 65536 + 4096);
   bank_.Add("/origin", 500 * 65536);
