@@ -1,23 +1,17 @@
 #include "server/executor.h"
 
-#include <pthread.h>
-
 #include <limits>
 #include <utility>
 
+#include "server/thread_name.h"
+
 namespace dmcached {
-namespace {
-
-// What the kernel keeps of a thread's name, without its NUL.
-constexpr size_t kMaxThreadName = 15;
-
-}  // namespace
 
 ThreadPool::ThreadPool(const std::string& name, size_t threads, size_t capacity) : capacity_(capacity) {
   threads_.reserve(threads);
   for (size_t i = 0; i < threads; ++i) {
     threads_.emplace_back([this] { Run(); });
-    pthread_setname_np(threads_.back().native_handle(), name.substr(0, kMaxThreadName).c_str());
+    NameThread(threads_.back(), name);
   }
 }
 

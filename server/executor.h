@@ -1,4 +1,4 @@
-// Threads for the engine: a bounded pool for reads, and one thread for each serial queue.
+// Threads for the engine: a bounded pool for reads, and threads for serial queues.
 #ifndef DMCACHED_SERVER_EXECUTOR_H_
 #define DMCACHED_SERVER_EXECUTOR_H_
 
@@ -13,6 +13,7 @@
 
 #include "core/base/executor.h"
 #include "core/base/mutex.h"
+#include "server/paired_threads.h"
 
 namespace dmcached {
 
@@ -44,10 +45,12 @@ class ThreadPool : public Executor {
   std::vector<std::thread> threads_;
 };
 
-// One named thread per serial executor.
+// As many threads as serial executors.
 class ThreadExecutorFactory : public ExecutorFactory {
  public:
   std::unique_ptr<Executor> NewSerialExecutor(const std::string& name) override;
+  // Two threads, whichever of them is free for either.
+  SerialPair NewSerialPair(const std::string& name) override { return PairedThreads::New(name); }
 };
 
 }  // namespace dmcached

@@ -21,12 +21,21 @@ class Executor {
   virtual bool Schedule(Task task) = 0;
 };
 
+struct SerialPair {
+  std::unique_ptr<Executor> first;
+  std::unique_ptr<Executor> second;
+};
+
 class ExecutorFactory {
  public:
   virtual ~ExecutorFactory() = default;
 
   // An unbounded executor that runs one task at a time, in order.  `name` is for people (thread names).
   virtual std::unique_ptr<Executor> NewSerialExecutor(const std::string& name) = 0;
+  // Two such executors that often hand work to each other.  A task of one never waits for a task of the other.
+  virtual SerialPair NewSerialPair(const std::string& name) {
+    return {NewSerialExecutor(name), NewSerialExecutor(name)};
+  }
 };
 
 }  // namespace dmcached

@@ -15,9 +15,10 @@ ServedCache::ServedCache(const CacheEnvironment& environment, std::string name)
       name_(std::move(name)),
       counters_(std::make_shared<CacheCounters>()),
       limit_(environment.options.max_queued_requests, environment.options.max_queued_bytes),
-      stop_(std::make_shared<std::atomic<bool>>(false)),
-      queue_(environment.executors.NewSerialExecutor(absl::StrCat("dmc-q-", name_))),
-      writer_(environment.executors.NewSerialExecutor(absl::StrCat("dmc-c-", name_))) {
+      stop_(std::make_shared<std::atomic<bool>>(false)) {
+  SerialPair executors = environment.executors.NewSerialPair(absl::StrCat("dmc-", name_));
+  queue_ = std::move(executors.first);
+  writer_ = std::move(executors.second);
   MutexLock lock(mutex_);
   PublishMetrics();
 }

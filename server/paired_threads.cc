@@ -1,0 +1,101 @@
+#include "server/paired_threads.h"
+
+#include <utility>
+
+#include "server/thread_name.h"
+
+namespace dmcached {
+namespace {
+
+// The pair that the current thread is of.
+thread_local const PairedThreads* own_pair = nullptr;
+
+}  // namespace
+
+class PairedThreads::SideExecutor : public Executor {
+ public:
+  SideExecutor(std::shared_ptr<PairedThreads> threads, size_t side) : threads_(std::move(threads)), side_(side) {}
+  ~SideExecutor() override { threads_->Drain(side_); }
+
+  bool Schedule(Task task) override {
+    threads_->Schedule(side_, std::move(task));
+    return true;
+  }
+
+ private:
+  const std::shared_ptr<PairedThreads> threads_;
+  const size_t side_;
+};
+
+SerialPair PairedThreads::New(const std::string& name) {
+  auto threads = std::make_shared<PairedThreads>(name);
+  return {std::make_unique<SideExecutor>(threads, 0), std::make_unique<SideExecutor>(threads, 1)};
+}
+
+PairedThreads::PairedThreads(const std::string& name) {
+  for (std::thread& thread : threads_) {
+    thread = std::thread([this] { Run(); });
+    NameThread(thread, name);
+  }
+}
+
+PairedThreads::~PairedThreads() {
+  {
+    MutexLock lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.NotifyAll();
+  for (std::thread& thread : threads_) thread.join();
+}
+
+void PairedThreads::Schedule(size_t side, Task task) {
+  {
+    MutexLock lock(mutex_);
+    sides_[side].tasks.push_back(std::move(task));
+    // A thread of the pair looks for more to do when it is through; so does the one that runs this side.
+    if (own_pair == this || sides_[side].running || idle_ == 0) return;
+  }
+  wake_.NotifyOne();
+}
+
+void PairedThreads::Drain(size_t side) {
+  MutexLock lock(mutex_);
+  while (sides_[side].running || !sides_[side].tasks.empty()) drained_.Wait(mutex_);
+}
+
+std::optional<size_t> PairedThreads::Ready(size_t preferred) const {
+  if (IsReady(sides_[preferred])) return preferred;
+  if (IsReady(sides_[1 - preferred])) return 1 - preferred;
+  return std::nullopt;
+}
+
+void PairedThreads::Run() {
+  own_pair = this;
+  size_t last = 0;
+  MutexLock lock(mutex_);
+  for (;;) {
+    const std::optional<size_t> next = Ready(last);
+    if (!next.has_value()) {
+      if (stopping_) return;
+      ++idle_;
+      wake_.Wait(mutex_);
+      --idle_;
+      continue;
+    }
+    last = *next;
+    Side& side = sides_[last];
+    side.running = true;
+    {
+      Task task = std::move(side.tasks.front());
+      side.tasks.pop_front();
+      if (idle_ > 0 && IsReady(sides_[1 - last])) wake_.NotifyOne();
+      mutex_.Unlock();
+      std::move(task)();
+    }
+    mutex_.Lock();
+    side.running = false;
+    if (side.tasks.empty()) drained_.NotifyAll();
+  }
+}
+
+}  // namespace dmcached

@@ -1,0 +1,60 @@
+// Two serial executors over two threads of their own.
+//
+// Each side runs its tasks one at a time, in order, and however long one of them takes, the other side goes on: there
+// is a thread for each.  But no thread belongs to a side: what a task gives to the other side goes on in the same
+// thread when that is through and nobody else had a reason to wake, because waking a thread costs more than most tasks.
+#ifndef DMCACHED_SERVER_PAIRED_THREADS_H_
+#define DMCACHED_SERVER_PAIRED_THREADS_H_
+
+#include <array>
+#include <cstddef>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "core/base/executor.h"
+#include "core/base/mutex.h"
+
+namespace dmcached {
+
+class PairedThreads {  // Thread-safe.
+ public:
+  // `name` becomes the threads' name, cut at 15 characters.
+  static SerialPair New(const std::string& name);
+
+  explicit PairedThreads(const std::string& name);
+  // After both sides were drained.
+  ~PairedThreads();
+  PairedThreads(const PairedThreads&) = delete;
+  PairedThreads& operator=(const PairedThreads&) = delete;
+
+ private:
+  class SideExecutor;
+  struct Side {
+    std::deque<Task> tasks;
+    bool running = false;
+  };
+
+  void Schedule(size_t side, Task task);
+  // Returns when everything that this side took has run.
+  void Drain(size_t side);
+  // A thread, until it is stopped.
+  void Run();
+  // A side whose next task may begin, `preferred` first.
+  std::optional<size_t> Ready(size_t preferred) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool IsReady(const Side& side) const { return !side.running && !side.tasks.empty(); }
+
+  Mutex mutex_;
+  CondVar wake_;
+  CondVar drained_;
+  std::array<Side, 2> sides_ ABSL_GUARDED_BY(mutex_);
+  size_t idle_ ABSL_GUARDED_BY(mutex_) = 0;  // Threads that wait.
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  std::array<std::thread, 2> threads_;
+};
+
+}  // namespace dmcached
+
+#endif  // DMCACHED_SERVER_PAIRED_THREADS_H_

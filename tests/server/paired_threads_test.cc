@@ -1,0 +1,97 @@
+#include "server/paired_threads.h"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <functional>
+#include <future>
+#include <memory>
+#include <thread>
+#include <vector>
+
+namespace dmcached {
+namespace {
+
+// Until both threads of a new pair have begun to wait; the tests hold without it, but may then see less.
+void LetThreadsWait() { std::this_thread::sleep_for(std::chrono::milliseconds(5)); }
+
+TEST(PairedThreadsTest, EachSideKeepsItsOrder) {
+  std::vector<int> first;
+  std::vector<int> second;
+  {
+    const SerialPair pair = PairedThreads::New("a name that is longer than 15 characters");
+    for (int i = 0; i < 2000; ++i) {
+      ASSERT_TRUE(pair.first->Schedule([&first, i] { first.push_back(i); }));
+      ASSERT_TRUE(pair.second->Schedule([&second, i] { second.push_back(i); }));
+    }
+  }
+  ASSERT_EQ(first.size(), 2000u);
+  ASSERT_EQ(second.size(), 2000u);
+  for (int i = 0; i < 2000; ++i) {
+    ASSERT_EQ(first[static_cast<size_t>(i)], i);
+    ASSERT_EQ(second[static_cast<size_t>(i)], i);
+  }
+}
+
+TEST(PairedThreadsTest, WhatTasksGiveToTheOtherSideRunsBeforeThatSideGoes) {
+  int ran = 0;
+  {
+    SerialPair pair = PairedThreads::New("test");
+    std::function<void(int)> hand_over = [&](int left) {
+      ++ran;
+      if (left == 0) return;
+      Executor& other = *(left % 2 == 0 ? pair.second : pair.first);
+      ASSERT_TRUE(other.Schedule([&hand_over, left] { hand_over(left - 1); }));
+    };
+    std::promise<void> begun;
+    ASSERT_TRUE(pair.second->Schedule([&] {
+      begun.set_value();
+      hand_over(1);
+    }));
+    begun.get_future().wait();
+    pair.second.reset();
+  }
+  EXPECT_EQ(ran, 2);
+}
+
+TEST(PairedThreadsTest, ATaskThatBlocksDoesNotHoldUpTheOtherSide) {
+  for (const bool first_blocks : {true, false}) {
+    const SerialPair pair = PairedThreads::New("test");
+    Executor& blocked = first_blocks ? *pair.first : *pair.second;
+    Executor& other = first_blocks ? *pair.second : *pair.first;
+    std::promise<void> go;
+    std::promise<void> ran;
+    LetThreadsWait();
+    // Handed over by a task, which must not leave it to a thread that will be blocked.
+    ASSERT_TRUE(blocked.Schedule([&] {
+      other.Schedule([&] { ran.set_value(); });
+      blocked.Schedule([&] { go.get_future().wait(); });
+    }));
+    ran.get_future().wait();
+    std::promise<void> ran_again;
+    ASSERT_TRUE(other.Schedule([&] { ran_again.set_value(); }));
+    ran_again.get_future().wait();
+    go.set_value();
+  }
+}
+
+TEST(PairedThreadsTest, WhatATaskGivesToTheOtherSideGoesOnInItsThread) {
+  // The other thread may happen to be awake once, not always.
+  bool same = false;
+  for (int attempt = 0; attempt < 20 && !same; ++attempt) {
+    const SerialPair pair = PairedThreads::New("test");
+    std::promise<std::thread::id> gave;
+    std::promise<std::thread::id> went_on;
+    LetThreadsWait();
+    ASSERT_TRUE(pair.first->Schedule([&] {
+      pair.second->Schedule([&] { went_on.set_value(std::this_thread::get_id()); });
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));  // Long enough for one that was woken.
+      gave.set_value(std::this_thread::get_id());
+    }));
+    same = gave.get_future().get() == went_on.get_future().get();
+  }
+  EXPECT_TRUE(same);
+}
+
+}  // namespace
+}  // namespace dmcached
