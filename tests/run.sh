@@ -99,10 +99,12 @@ if ! stage "packages" deploy/packages.sh test; then
   printf '0 passed, 1 failed\n'
   exit 1
 fi
-# What the sanitizers look at: the engine under both; what it does with threads, and the daemon over a socket, under
-# ThreadSanitizer.  The client, the CLI and the reference tools are run by the release build only, for time's sake.
-asan_targets=(tests/core/all tests/property/all tests/crash/all fault_test fixtures_test e2e_test process_test)
-tsan_targets=(tests/core/cache/all check_runner_test e2e_test)
+# What the sanitizers look at: the engine and the daemon over a socket under both, for ThreadSanitizer without what has
+# one thread only.  The CLI and the reference tools are run by the release build only, for time's sake.
+asan_targets=(tests/core/all tests/property/all tests/crash/all fault_test fixtures_test server_test client_test
+  e2e_test check_e2e_test hostile_callers_test process_test)
+tsan_targets=(tests/core/cache/all device_test checker_test check_runner_test server_test client_test
+  e2e_test check_e2e_test hostile_callers_test)
 
 # The proof's rows, added to the sums.
 run_proof() {

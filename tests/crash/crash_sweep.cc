@@ -83,27 +83,26 @@ std::string CrashSweep::Judge(CrashMedium& medium, const Survives& survives, con
   ++numbers_.images;
   medium.Survive(survives);
   std::string wrong;
-  // An image that was judged already may be judged by other expectations here; those are checked too.
+  // Drawn whether or not the image is new: what other histories made must not change what a seed does.
+  const DirtyTracking tracking = random_.OneIn(4) ? DirtyTracking::kConservative : DirtyTracking::kExact;
+  const bool again = !second_ && random_.OneIn(options_.second_cut_one_in);
+  const uint64_t seed = random_.Next();
   if (distinct_.Add(medium.hash())) {
     ++numbers_.judged;
     if (second_) ++numbers_.second_cuts;
-    const DirtyTracking tracking = random_.OneIn(4) ? DirtyTracking::kConservative : DirtyTracking::kExact;
     const Verdict verdict =
         JudgeImage(medium.image(), history_.points, boundary.allowed, *boundary.marked, tracking, history_.gap);
     wrong = verdict.failure;
-    if (wrong.empty() && !second_ && random_.OneIn(options_.second_cut_one_in)) {
-      wrong = CutAgain(medium.image(), verdict.point, tracking, *boundary.marked);
-    }
+    if (wrong.empty() && again) wrong = CutAgain(medium.image(), verdict.point, tracking, *boundary.marked, seed);
   }
   medium.Undo();
   return wrong;
 }
 
 std::string CrashSweep::CutAgain(const std::vector<std::byte>& image, size_t point, DirtyTracking tracking,
-                                 const MarkedCblocks& marked) {
-  const RecordedHistory again =
-      RecordReopen(image, history_.gap, history_.points[point], tracking, marked, random_.Next());
-  CrashSweep sweep(again, {.seed = random_.Next(), .random_images = 1, .second_cut_one_in = 1}, distinct_);
+                                 const MarkedCblocks& marked, uint64_t seed) {
+  const RecordedHistory again = RecordReopen(image, history_.gap, history_.points[point], tracking, marked, seed);
+  CrashSweep sweep(again, {.seed = seed, .random_images = 1, .second_cut_one_in = 1}, distinct_);
   sweep.second_ = true;
   const std::string wrong = sweep.Run();
   numbers_ += {.boundaries = 0,

@@ -59,7 +59,7 @@ class CrashSweep {  // Not thread-safe.
   std::string CutHere(CrashMedium& medium, const Boundary& boundary, bool is_new);
   std::string Judge(CrashMedium& medium, const Survives& survives, const Boundary& boundary);
   std::string CutAgain(const std::vector<std::byte>& image, size_t point, DirtyTracking tracking,
-                       const MarkedCblocks& marked);
+                       const MarkedCblocks& marked, uint64_t seed);
 
   const RecordedHistory& history_;
   const SweepOptions options_;

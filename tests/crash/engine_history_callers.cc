@@ -1,15 +1,28 @@
 // EngineHistory: what callers ask for, and what their answers promise.
+#include <algorithm>
 #include <memory>
 #include <utility>
 #include <variant>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "core/cache/acknowledgement.h"
 #include "tests/crash/engine_history.h"
 #include "tests/support/image_walker.h"
 
 namespace dmcached {
+namespace {
+
+// What API.md promises (acknowledgement), not what the engine makes of it: true if the answer comes when durable.
+bool PromisedDurable(const Mutation& mutation, DirtyTracking tracking) {
+  if (std::holds_alternative<MarkDirty>(mutation)) return tracking == DirtyTracking::kExact;
+  if (const auto* insert = std::get_if<InsertMappings>(&mutation)) {
+    return std::find(insert->dirty.begin(), insert->dirty.end(), true) != insert->dirty.end();
+  }
+  return std::holds_alternative<RemoveMappings>(mutation) || std::holds_alternative<ClearDiscards>(mutation) ||
+         std::holds_alternative<BeginHints>(mutation) || std::holds_alternative<Resize>(mutation);
+}
+
+}  // namespace
 
 void EngineHistory::RunSome(uint64_t most) {
   for (uint64_t i = random_.Below(most + 1); i > 0; --i) executors_.RunOne();
@@ -70,7 +83,7 @@ void EngineHistory::HeardDurable(const std::shared_ptr<Request>& request, const 
                                  uint64_t durable) {
   if (device_.frozen() || result.incarnation != incarnation_) return;
   const Mutation& mutation = request->mutation->mutation();
-  const bool promised = request->wish == Wish::kWhenDurable || IsAnsweredWhenDurable(mutation, tracking_);
+  const bool promised = request->wish == Wish::kWhenDurable || PromisedDurable(mutation, tracking_);
   if (promised && durable < result.transaction) {
     return Fail(absl::StrCat("request ", request->number, " of transaction ", result.transaction,
                              " was answered when only ", durable, " was durable"));

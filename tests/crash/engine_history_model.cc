@@ -16,6 +16,7 @@ void EngineHistory::Learn(const std::shared_ptr<Request>& request, const Mutatio
        next = results_.erase(next)) {
     ++model_revision_;
     ++history_.numbers.applied;
+    ++history_.numbers.applied_of_kind[next->second.request->mutation->mutation().index()];
     while (model_transaction_ < next->second.transaction) AdvanceModel();
     const Mutation& mutation = next->second.request->mutation->mutation();
     std::set<Reason> faults = model_.Faults(mutation);
@@ -75,6 +76,11 @@ void EngineHistory::CheckSnapshots() {
       mappings[page->cblocks[i]] = {.oblock = page->oblocks[i], .dirty = page->dirty[i] != 0};
     }
     if (mappings != state->second.mappings) return Fail("a snapshot is not the state that it was taken of");
+    const auto discards = snapshot->ReadDiscards(Dblock(0), limits_.max_origin_blocks + 1);
+    if (!discards.ok()) continue;  // Revoked since.
+    std::vector<std::pair<uint64_t, uint64_t>> ranges;
+    for (size_t i = 0; i < discards->begins.size(); ++i) ranges.emplace_back(discards->begins[i], discards->ends[i]);
+    if (ranges != RangesOf(state->second.discards)) return Fail("a snapshot has the discards of another state");
     ++history_.numbers.snapshots_read;
   }
 }

@@ -2,8 +2,8 @@
 //
 //   crash_driver [--seed N] [--images N | --hours H] [--steps N] [--jobs N]
 //
-// Runs until so many distinct images were judged, or so long.  History i has the seed N + i: `--seed N+i --images 1`
-// repeats it alone.  The last line says how much was tried.  Exit code 1: something was found.
+// Runs until so many distinct images of first cuts were judged, or so long.  History i has the seed N + i: `--seed N+i
+// --images 1` repeats it alone.  The last line says how much was tried.  Exit code 1: something was found.
 #include <atomic>
 #include <chrono>
 #include <cstdio>
@@ -57,6 +57,10 @@ class Driver {
     for (int i = 0; i < flags_.jobs; ++i) threads.emplace_back([this] { Work(); });
     for (std::thread& thread : threads) thread.join();
     MutexLock lock(mutex_);
+    if (const std::string missing = numbers_.Missing(); histories_ >= kEnough && !missing.empty()) {
+      failed_ = true;
+      std::printf("%llu histories had no %s\n", static_cast<unsigned long long>(histories_), missing.c_str());
+    }
     std::printf("%s\n", numbers_.ToText().c_str());
     std::printf(
         "%llu histories, %llu boundaries, %llu images, %zu distinct: %llu of first cuts, %llu of second cuts, "
@@ -69,9 +73,11 @@ class Driver {
   }
 
  private:
+  static constexpr uint64_t kEnough = 100;  // Histories in which everything happens.
+
   double Seconds() const { return std::chrono::duration<double>(SteadyClock::now() - began_).count(); }
   bool Done() const {
-    return failed_ || (flags_.hours > 0 ? Seconds() >= flags_.hours * 3600 : distinct_.count() >= flags_.images);
+    return failed_ || (flags_.hours > 0 ? Seconds() >= flags_.hours * 3600 : first_cuts_ >= flags_.images);
   }
 
   void Work() {
@@ -84,6 +90,7 @@ class Driver {
       ++histories_;
       numbers_ += history.numbers;
       swept_ += sweep.numbers();
+      first_cuts_ += sweep.numbers().judged - sweep.numbers().second_cuts;
       if (wrong.empty()) continue;
       failed_ = true;
       std::printf("history of seed %llu: %s\nrepeat with --seed %llu --images 1 --steps %d\n",
@@ -97,6 +104,7 @@ class Driver {
   const SteadyClock::time_point began_ = SteadyClock::now();
   DistinctImages distinct_;
   std::atomic<uint64_t> next_{0};
+  std::atomic<uint64_t> first_cuts_{0};
   std::atomic<bool> failed_{false};
   Mutex mutex_;
   uint64_t histories_ ABSL_GUARDED_BY(mutex_) = 0;

@@ -2,12 +2,15 @@
 #ifndef DMCACHED_TESTS_CRASH_RECORDED_HISTORY_H_
 #define DMCACHED_TESTS_CRASH_RECORDED_HISTORY_H_
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <set>
 #include <string>
+#include <variant>
 #include <vector>
 
+#include "core/cache/mutation.h"
 #include "tests/crash/recording_device.h"
 #include "tests/support/cache_contents.h"
 #include "tests/support/gap.h"
@@ -29,6 +32,7 @@ struct Boundary {
 struct HistoryNumbers {
   uint64_t requests = 0;
   uint64_t applied = 0;
+  std::array<uint64_t, std::variant_size_v<Mutation>> applied_of_kind{};  // In the order of Mutation.
   uint64_t acknowledged_durable = 0;
   uint64_t commits = 0;
   uint64_t opens = 0;
@@ -43,6 +47,8 @@ struct HistoryNumbers {
 
   HistoryNumbers& operator+=(const HistoryNumbers& other);
   std::string ToText() const;
+  // What did not happen once although histories are there for it; empty: nothing.
+  std::string Missing() const;
 };
 
 struct RecordedHistory {
