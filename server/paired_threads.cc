@@ -1,11 +1,17 @@
 #include "server/paired_threads.h"
 
+#include <sys/prctl.h>
+
+#include <algorithm>
 #include <utility>
 
 #include "server/thread_name.h"
 
 namespace dmcached {
 namespace {
+
+// The kernel's own, 50 us, is as long as a short delay.
+constexpr unsigned long kTimerSlackNanoseconds = 1000;
 
 // The pair that the current thread is of.
 thread_local const PairedThreads* own_pair = nullptr;
@@ -19,6 +25,10 @@ class PairedThreads::SideExecutor : public Executor {
 
   bool Schedule(Task task) override {
     threads_->Schedule(side_, std::move(task));
+    return true;
+  }
+  bool ScheduleAfter(std::chrono::nanoseconds delay, Task task) override {
+    threads_->ScheduleAt(side_, SteadyClock::now() + delay, std::move(task));
     return true;
   }
 
@@ -58,8 +68,19 @@ void PairedThreads::Schedule(size_t side, Task task) {
   wake_.NotifyOne();
 }
 
+void PairedThreads::ScheduleAt(size_t side, SteadyClock::time_point when, Task task) {
+  {
+    MutexLock lock(mutex_);
+    sides_[side].later.emplace(when, std::move(task));
+    if (own_pair == this) return;
+  }
+  wake_.NotifyOne();  // So that somebody waits no longer than that.
+}
+
 void PairedThreads::Drain(size_t side) {
   MutexLock lock(mutex_);
+  TakeDue(SteadyClock::time_point::max());
+  wake_.NotifyAll();
   while (sides_[side].running || !sides_[side].tasks.empty()) drained_.Wait(mutex_);
 }
 
@@ -69,17 +90,40 @@ std::optional<size_t> PairedThreads::Ready(size_t preferred) const {
   return std::nullopt;
 }
 
+void PairedThreads::TakeDue(SteadyClock::time_point now) {
+  for (Side& side : sides_) {
+    while (!side.later.empty() && side.later.begin()->first <= now) {
+      side.tasks.push_back(std::move(side.later.begin()->second));
+      side.later.erase(side.later.begin());
+    }
+  }
+}
+
+void PairedThreads::Wait() {
+  auto until = SteadyClock::time_point::max();
+  for (const Side& side : sides_) {
+    if (!side.later.empty()) until = std::min(until, side.later.begin()->first);
+  }
+  ++idle_;
+  if (until == SteadyClock::time_point::max()) {
+    wake_.Wait(mutex_);
+  } else if (const auto now = SteadyClock::now(); until > now) {
+    wake_.WaitFor(mutex_, until - now);
+  }
+  --idle_;
+}
+
 void PairedThreads::Run() {
   own_pair = this;
+  prctl(PR_SET_TIMERSLACK, kTimerSlackNanoseconds, 0, 0, 0);
   size_t last = 0;
   MutexLock lock(mutex_);
   for (;;) {
+    TakeDue(SteadyClock::now());
     const std::optional<size_t> next = Ready(last);
     if (!next.has_value()) {
       if (stopping_) return;
-      ++idle_;
-      wake_.Wait(mutex_);
-      --idle_;
+      Wait();
       continue;
     }
     last = *next;

@@ -7,8 +7,10 @@
 #define DMCACHED_SERVER_PAIRED_THREADS_H_
 
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <deque>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -32,16 +34,23 @@ class PairedThreads {  // Thread-safe.
 
  private:
   class SideExecutor;
+  using SteadyClock = std::chrono::steady_clock;
   struct Side {
     std::deque<Task> tasks;
+    std::multimap<SteadyClock::time_point, Task> later;
     bool running = false;
   };
 
   void Schedule(size_t side, Task task);
-  // Returns when everything that this side took has run.
+  void ScheduleAt(size_t side, SteadyClock::time_point when, Task task);
+  // Returns when everything that this side took has run, at once what was to wait.
   void Drain(size_t side);
   // A thread, until it is stopped.
   void Run();
+  // Until there may be something to do.
+  void Wait() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Takes up what has waited long enough.
+  void TakeDue(SteadyClock::time_point now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // A side whose next task may begin, `preferred` first.
   std::optional<size_t> Ready(size_t preferred) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool IsReady(const Side& side) const { return !side.running && !side.tasks.empty(); }

@@ -2,8 +2,10 @@
 #ifndef DMCACHED_CORE_BASE_EXECUTOR_H_
 #define DMCACHED_CORE_BASE_EXECUTOR_H_
 
+#include <chrono>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "absl/functional/any_invocable.h"
 
@@ -19,6 +21,8 @@ class Executor {
   // Takes a task to be run later, never inside this call.  False: it is full, and the task was dropped.
   // Thread-safe.
   virtual bool Schedule(Task task) = 0;
+  // The same, but the task is not taken up before `delay` is over.  An executor without a clock takes it up at once.
+  virtual bool ScheduleAfter(std::chrono::nanoseconds /*delay*/, Task task) { return Schedule(std::move(task)); }
 };
 
 struct SerialPair {

@@ -28,6 +28,7 @@
 #include "core/cache/cache_ending.h"
 #include "core/cache/cache_environment.h"
 #include "core/cache/cache_metadata.h"
+#include "core/cache/commit_company.h"
 #include "core/cache/engine.h"
 #include "core/cache/pending_mutation.h"
 #include "core/cache/request_ids.h"
@@ -162,15 +163,18 @@ class ServedCache : public std::enable_shared_from_this<ServedCache> {  // Threa
   // Calls `done` when `transaction` is durable; starts a commit for it if `start`.
   void Await(uint64_t transaction, std::optional<CommitTrigger> start, DurableCallback done, Answers& answers)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // At the end of the queue, so that everything queued shares it; after the one in flight.
+  // At the end of the queue, so that everything queued shares it; after the one in flight; callers who are expected
+  // back are given a moment.
   void RequestCommit(CommitTrigger trigger) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void EndPause();
   void StartCommit();
   // Unless one is in flight or nothing changed.
   void BeginCommit(Answers& answers) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Starts a commit at once, ahead of the queue, if the open transaction has taken its half of the block cache.
   void RelieveMemory(Answers& answers) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void FinishCommit(const absl::Status& written, Duration took);
-  void EndCommit(std::unique_ptr<CommitBatch> batch, Answers& answers) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void EndCommit(std::unique_ptr<CommitBatch> batch, Duration took, Answers& answers)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void AbandonCommit(const CommitBatch& batch, const absl::Status& why, Answers& answers)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Memory is not trusted any more: what is not durable is lost.
@@ -253,6 +257,8 @@ class ServedCache : public std::enable_shared_from_this<ServedCache> {  // Threa
   std::shared_ptr<std::atomic<bool>> stop_ ABSL_GUARDED_BY(mutex_);  // Of the writer of this incarnation.
   std::vector<Task> when_writer_stopped_ ABSL_GUARDED_BY(mutex_);
   bool commit_queued_ ABSL_GUARDED_BY(mutex_) = false;
+  bool pausing_ ABSL_GUARDED_BY(mutex_) = false;  // Before a commit that may begin earlier.
+  CommitCompany company_ ABSL_GUARDED_BY(mutex_);
   std::optional<CommitTrigger> commit_wanted_ ABSL_GUARDED_BY(mutex_);
   bool clean_wanted_ ABSL_GUARDED_BY(mutex_) = false;
   uint64_t last_insert_ ABSL_GUARDED_BY(mutex_) = 0;               // Transaction of the latest insert.

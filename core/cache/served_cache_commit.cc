@@ -31,8 +31,23 @@ void ServedCache::Await(uint64_t transaction, std::optional<CommitTrigger> start
 void ServedCache::RequestCommit(CommitTrigger trigger) {
   if (!commit_wanted_.has_value()) commit_wanted_ = trigger;
   if (commit_queued_ || writing_ != nullptr) return;
+  if (commit_wanted_ == CommitTrigger::kAck && trigger == CommitTrigger::kAck) {
+    if (const Duration pause = company_.Pause(Now(), waiters_.size()); pause > Duration{0}) {
+      if (std::exchange(pausing_, true)) return;
+      queue_->ScheduleAfter(pause, [this] { EndPause(); });
+      return;
+    }
+  }
   commit_queued_ = true;
   Enqueue([this] { StartCommit(); });
+}
+
+void ServedCache::EndPause() {
+  Answers answers;
+  MutexLock lock(mutex_);
+  pausing_ = false;
+  // Unless everyone came and it has begun without this.
+  if (commit_wanted_.has_value() && !commit_queued_) BeginCommit(answers);
 }
 
 void ServedCache::StartCommit() {
@@ -55,10 +70,10 @@ void ServedCache::BeginCommit(Answers& answers) {
   counters_->commits[static_cast<size_t>(trigger)].fetch_add(1, std::memory_order_relaxed);
   counters_->commit_written_blocks.Observe(static_cast<double>(writing_->written_blocks()));
   // The metadata, and with it batch and device, stays until the writer has reported.
-  writer_->Schedule([this, writing = writing_.get(), device = metadata_->device().get(), stop = stop_] {
-    const Duration began = Now();
+  writer_->Schedule([this, writing = writing_.get(), device = metadata_->device().get(), stop = stop_, began = Now()] {
     const absl::Status written = writing->Write(*device, *stop);
-    Enqueue([this, written, took = Now() - began] { FinishCommit(written, took); });
+    const Duration took = Now() - began;
+    Enqueue([this, written, took] { FinishCommit(written, took); });
   });
 }
 
@@ -69,7 +84,7 @@ void ServedCache::FinishCommit(const absl::Status& written, Duration took) {
   std::unique_ptr<CommitBatch> batch = std::move(writing_);
   applied_writing_ = 0;
   if (written.ok()) {
-    EndCommit(std::move(batch), answers);
+    EndCommit(std::move(batch), took, answers);
   } else {
     AbandonCommit(*batch, written, answers);
   }
@@ -82,11 +97,12 @@ void ServedCache::RelieveMemory(Answers& answers) {
   BeginCommit(answers);
 }
 
-void ServedCache::EndCommit(std::unique_ptr<CommitBatch> batch, Answers& answers) {
+void ServedCache::EndCommit(std::unique_ptr<CommitBatch> batch, Duration took, Answers& answers) {
   counters_->last_commit_seconds.store(WallSeconds());
   // The medium has it, also if the cache has failed meanwhile.
   const uint64_t transaction = batch->transaction();
-  waiters_.Settle(transaction, transaction, answers);
+  const size_t answered = waiters_.Settle(transaction, transaction, answers);
+  company_.Ended(Now(), took, answered, waiters_.size());
   if (state_ == CacheState::kFailed) return;
   metadata_->Finish(std::move(batch));
   UnparkThrough(transaction);

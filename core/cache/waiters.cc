@@ -5,11 +5,20 @@
 
 namespace dmcached {
 
-void Waiters::Settle(uint64_t transaction, const absl::StatusOr<uint64_t>& outcome, Answers& answers) {
+size_t Waiters::Settle(uint64_t transaction, const absl::StatusOr<uint64_t>& outcome, Answers& answers) {
+  size_t settled = 0;
   while (!waiting_.empty() && waiting_.begin()->first <= transaction) {
+    settled += waiting_.begin()->second.size();
     for (DurableCallback& done : waiting_.begin()->second) answers.Add(std::move(done), outcome);
     waiting_.erase(waiting_.begin());
   }
+  return settled;
+}
+
+size_t Waiters::size() const {
+  size_t size = 0;
+  for (const auto& [transaction, callbacks] : waiting_) size += callbacks.size();
+  return size;
 }
 
 Waiters Waiters::TakeThrough(uint64_t transaction) {

@@ -19,13 +19,15 @@ using DurableCallback = Callback<absl::StatusOr<uint64_t>>;
 class Waiters {  // Not thread-safe: guarded by the mutex of its cache.
  public:
   void Add(uint64_t transaction, DurableCallback done) { waiting_[transaction].push_back(std::move(done)); }
-  // Answers everyone who waits for `transaction` or an earlier one, in the order of transactions, then of arrival.
-  void Settle(uint64_t transaction, const absl::StatusOr<uint64_t>& outcome, Answers& answers);
+  // Answers everyone who waits for `transaction` or an earlier one, in the order of transactions, then of arrival;
+  // returns how many.
+  size_t Settle(uint64_t transaction, const absl::StatusOr<uint64_t>& outcome, Answers& answers);
   // Takes away those who wait for `transaction` or an earlier one.
   Waiters TakeThrough(uint64_t transaction);
   // Answers everyone.
   void SettleAll(const absl::Status& why, Answers& answers);
   bool empty() const { return waiting_.empty(); }
+  size_t size() const;
 
  private:
   std::map<uint64_t, std::vector<DurableCallback>> waiting_;

@@ -93,5 +93,35 @@ TEST(PairedThreadsTest, WhatATaskGivesToTheOtherSideGoesOnInItsThread) {
   EXPECT_TRUE(same);
 }
 
+TEST(PairedThreadsTest, WhatIsToWaitRunsLaterAndInOrder) {
+  const SerialPair pair = PairedThreads::New("test");
+  LetThreadsWait();
+  std::vector<int> order;
+  std::promise<void> done;
+  const auto began = std::chrono::steady_clock::now();
+  std::chrono::steady_clock::time_point ran;
+  pair.first->ScheduleAfter(std::chrono::milliseconds(30), [&] {
+    order.push_back(3);
+    done.set_value();
+  });
+  pair.first->ScheduleAfter(std::chrono::milliseconds(15), [&] {
+    order.push_back(2);
+    ran = std::chrono::steady_clock::now();
+  });
+  pair.first->Schedule([&] { order.push_back(1); });
+  done.get_future().wait();
+  EXPECT_EQ(order, (std::vector<int>{1, 2, 3}));
+  EXPECT_GE(ran - began, std::chrono::milliseconds(15));
+}
+
+TEST(PairedThreadsTest, WhatIsToWaitRunsBeforeItsSideGoes) {
+  bool ran = false;
+  {
+    const SerialPair pair = PairedThreads::New("test");
+    pair.second->ScheduleAfter(std::chrono::hours(1), [&] { ran = true; });
+  }
+  EXPECT_TRUE(ran);
+}
+
 }  // namespace
 }  // namespace dmcached

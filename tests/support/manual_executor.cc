@@ -16,7 +16,11 @@ class ManualExecutorFactory::SerialExecutor : public Executor {
   }
 
   bool Schedule(Task task) override {
-    factory_.Add(this, std::move(task));
+    factory_.Add(this, /*later=*/false, std::move(task));
+    return true;
+  }
+  bool ScheduleAfter(std::chrono::nanoseconds /*delay*/, Task task) override {
+    factory_.Add(this, /*later=*/true, std::move(task));
     return true;
   }
 
@@ -51,18 +55,22 @@ size_t ManualExecutorFactory::queued() const {
   return tasks_.size();
 }
 
-void ManualExecutorFactory::Add(const SerialExecutor* executor, Task task) {
+void ManualExecutorFactory::Add(const SerialExecutor* executor, bool later, Task task) {
   MutexLock lock(mutex_);
-  tasks_.push_back({executor, std::move(task)});
+  tasks_.push_back({executor, later, std::move(task)});
 }
 
 bool ManualExecutorFactory::RunNext(const SerialExecutor* executor) {
   Task task;
   {
     MutexLock lock(mutex_);
-    auto next = executor == nullptr ? Choose() : std::find_if(tasks_.begin(), tasks_.end(), [&](const Entry& entry) {
-      return entry.executor == executor;
-    });
+    auto next = tasks_.end();
+    if (executor == nullptr) {
+      next = Choose(/*later=*/false);
+      if (next == tasks_.end()) next = Choose(/*later=*/true);
+    } else {
+      next = std::find_if(tasks_.begin(), tasks_.end(), [&](const Entry& entry) { return entry.executor == executor; });
+    }
     if (next == tasks_.end()) return false;
     task = std::move(next->task);
     running_.push_back(next->executor);
@@ -74,14 +82,16 @@ bool ManualExecutorFactory::RunNext(const SerialExecutor* executor) {
   return true;
 }
 
-std::deque<ManualExecutorFactory::Entry>::iterator ManualExecutorFactory::Choose() {
+std::deque<ManualExecutorFactory::Entry>::iterator ManualExecutorFactory::Choose(bool later) {
   std::vector<const SerialExecutor*> ready;  // Once for each task, in the order of tasks.
   for (const Entry& entry : tasks_) {
+    if (entry.later != later) continue;
     if (std::find(running_.begin(), running_.end(), entry.executor) == running_.end()) ready.push_back(entry.executor);
   }
   if (ready.empty()) return tasks_.end();
   const SerialExecutor* chosen = random_.has_value() ? ready[random_->Below(ready.size())] : ready.front();
-  return std::find_if(tasks_.begin(), tasks_.end(), [&](const Entry& entry) { return entry.executor == chosen; });
+  return std::find_if(tasks_.begin(), tasks_.end(),
+                      [&](const Entry& entry) { return entry.executor == chosen && entry.later == later; });
 }
 
 }  // namespace dmcached

@@ -20,6 +20,7 @@ namespace dmcached {
 // Keeps the tasks of all its executors in one list.  Without a seed they run in the order in which they were taken;
 // with one, any executor's oldest task may be next, as if each had its own thread.  A task may run others (as a device
 // does that lets the rest go on during a transfer): never one of an executor whose task is under way.
+// A task that is to wait runs when no other is left.
 //
 //   ManualExecutorFactory executors;
 //   Engine engine(options, opener, clock, executors, executors.readers());
@@ -46,13 +47,14 @@ class ManualExecutorFactory
   class SerialExecutor;
   struct Entry {
     const SerialExecutor* executor;
+    bool later;
     Task task;
   };
 
-  void Add(const SerialExecutor* executor, Task task);
+  void Add(const SerialExecutor* executor, bool later, Task task);
   // Runs the next task, of `executor` or (null) of any that runs none.  False: there was none.
   bool RunNext(const SerialExecutor* executor);
-  std::deque<Entry>::iterator Choose() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  std::deque<Entry>::iterator Choose(bool later) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   mutable Mutex mutex_;
   std::optional<Random> random_ ABSL_GUARDED_BY(mutex_);

@@ -39,6 +39,39 @@ TEST_F(EngineCommitTest, WhoAsksWhileOneIsInFlightSharesTheNext) {
   EXPECT_EQ(Commits(), commits + 1);
 }
 
+// A marks, B marks while that is written; when A's mark is durable, A comes back with the next one.
+TEST_F(EngineCommitTest, CallersThatComeBackAreWaitedForAMoment) {
+  ASSERT_THAT(Create(1000), IsOk());
+  const MutationOutcome a = Send(Insert({0}, {0}, /*dirty=*/true));
+  RunIntoCommit();
+  const MutationOutcome b = Send(Insert({1}, {1}, /*dirty=*/true));
+  clock_.Advance(std::chrono::milliseconds(1));
+  RunUntil([&] { return a.ready(); });
+  const uint64_t commits = Commits();
+  const MutationOutcome a_again = Send(Insert({2}, {2}, /*dirty=*/true));
+  Run();
+  EXPECT_THAT(b.get(), IsOk());
+  EXPECT_THAT(a_again.get(), IsOk());
+  EXPECT_EQ(Commits(), commits + 1);
+}
+
+TEST_F(EngineCommitTest, CallersThatDoNotComeBackHoldUpNobodyForLong) {
+  ASSERT_THAT(Create(1000), IsOk());
+  const MutationOutcome a = Send(Insert({0}, {0}, /*dirty=*/true));
+  RunIntoCommit();
+  const MutationOutcome b = Send(Insert({1}, {1}, /*dirty=*/true));
+  clock_.Advance(std::chrono::milliseconds(1));
+  Run();  // Idle, then the moment is over.
+  EXPECT_THAT(a.get(), IsOk());
+  EXPECT_THAT(b.get(), IsOk());
+  // The next one alone is not put off.
+  const MutationOutcome alone = Send(Insert({2}, {2}, /*dirty=*/true));
+  const uint64_t commits = Commits();
+  Run();
+  EXPECT_THAT(alone.get(), IsOk());
+  EXPECT_EQ(Commits(), commits + 1);
+}
+
 TEST_F(EngineCommitTest, MutationsAndLookUpsGoOnWhileACommitIsWritten) {
   ASSERT_THAT(Create(1000), IsOk());
   const MutationOutcome durable = Send(Insert({0}, {0}, /*dirty=*/true));
