@@ -8,6 +8,7 @@
 #include "core/device/memory_device.h"
 #include "tests/bench/cases.h"
 #include "tests/bench/loaded_cache.h"
+#include "tests/bench/memory_latency.h"
 
 namespace dmcached::bench {
 namespace {
@@ -59,6 +60,9 @@ void AtSize(Run& run, uint32_t millions, const Bounds& bounds) {
     remove.push_back(PerItem(unmapped, [&](size_t at) { cache.Remove(part(unmapped, at), part(unmapped_to, at)); }));
     cache.Commit();
   }
+  // What a random item costs at least, for each line of memory that it needs.
+  MemoryLatency memory(uint64_t{cblocks} * 15);
+  run.Add(absl::StrCat("an independent read of memory, ", millions, "M cache blocks"), memory.Independent(work), "ns");
   const auto add = [&](const char* what, const std::vector<double>& values, std::optional<Target> target) {
     run.Add(absl::StrCat(what, ", ", millions, "M cache blocks"), Median(values), "ns", target);
   };

@@ -74,9 +74,9 @@ int Main(int argc, char** argv) {
     std::cerr << "dmcached_bench: no folder can be made in " << flags.folder << "\n";
     return 2;
   }
+  RemoveAtExit(folder);
   if (!TakesDirectIo(folder)) {
     std::cerr << "dmcached_bench: the file system of " << flags.folder << " does not take O_DIRECT: use --dir\n";
-    std::filesystem::remove_all(folder);
     return 2;
   }
   Report report(std::cout);
@@ -90,7 +90,6 @@ int Main(int argc, char** argv) {
     one.run(run);
     std::filesystem::remove_all(own);
   }
-  std::filesystem::remove_all(folder);
   if (!flags.json.empty()) std::ofstream(flags.json) << report.Json() << "\n";
   if (!flags.plot.empty()) std::ofstream(flags.plot) << Svg(DurableMarksPlot(report.rows()));
   return 0;

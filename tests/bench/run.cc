@@ -7,8 +7,14 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 
 namespace dmcached::bench {
+
+void RemoveAtExit(const std::string& folder) {
+  static const std::string removed = folder;  // Of the first call; there is one.
+  std::atexit([] { std::filesystem::remove_all(removed); });
+}
 
 void GiveUp(const std::string& what) {
   std::fprintf(stderr, "dmcached_bench: %s\n", what.c_str());

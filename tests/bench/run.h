@@ -51,6 +51,9 @@ struct Case {
 };
 const std::vector<Case>& Cases();
 
+// However the program ends, short of a signal.
+void RemoveAtExit(const std::string& folder);
+
 // Ends the program with `what`: a benchmark that cannot do its work has no figure.
 [[noreturn]] void GiveUp(const std::string& what);
 

@@ -19,7 +19,7 @@ TEST(CommitCompanyTest, WhoWasAnsweredAndWhoWaitsAreExpected) {
   EXPECT_EQ(company.Pause(microseconds(1000), 1), microseconds(100));
   EXPECT_EQ(company.Pause(microseconds(1060), 2), microseconds(40));
   EXPECT_EQ(company.Pause(microseconds(1060), 3), Duration{0}) << "all are there";
-  EXPECT_EQ(company.Pause(microseconds(1100), 1), Duration{0}) << "the moment is over";
+  EXPECT_EQ(company.Pause(microseconds(1101), 1), Duration{0}) << "the moment is over";
 }
 
 TEST(CommitCompanyTest, OneAloneIsNeverPutOff) {
