@@ -15,6 +15,7 @@ struct DeviceRequest {
   std::string path;
   bool read_only = false;
   bool exclusive = true;  // Locked against every other opener of this kind, in this process too.
+  bool cached = false;    // A regular file that is only read may be read through the page cache.
   bool allocate = false;  // All space of a file is really allocated; means nothing for block devices.
 };
 

@@ -232,7 +232,8 @@ absl::StatusOr<std::unique_ptr<BlockDevice>> OpenFileDevice(const DeviceRequest&
   if (request.allocate && !request.read_only && !is_block_device) {
     DMCACHED_RETURN_IF_ERROR(AllocateFile(request.path, descriptor.get(), size_bytes));
   }
-  const bool direct_io = TryDirectIo(descriptor.get(), size_bytes, is_block_device);
+  const bool cached = request.cached && request.read_only && !is_block_device;
+  const bool direct_io = !cached && TryDirectIo(descriptor.get(), size_bytes, is_block_device);
   return std::make_unique<FileDevice>(request.path, clock, std::move(descriptor),
                                       FileDevice::Traits{size_bytes, direct_io, request.read_only});
 }

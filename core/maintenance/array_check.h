@@ -16,6 +16,7 @@
 #include "core/maintenance/check_context.h"
 #include "core/maintenance/duplicate_origins.h"
 #include "core/maintenance/index_walk.h"
+#include "core/maintenance/mapping_words.h"
 
 namespace dmcached {
 
@@ -48,14 +49,26 @@ class ArrayCheck {  // Not thread-safe.
     uint64_t end = 0;              // Behind the last entry, surplus ones included.
   };
 
+  // Deals with a part that is as it should be, in any thread and order; false leaves it for Visit.
+  using Take = std::function<bool(size_t lane, const Part&)>;
+  // Told of all other parts, in order.
+  using Visit = std::function<void(const Part&)>;
+
   // Reads every block of the array and reports those that are damaged or short.
-  absl::StatusOr<Extent> Walk(const ArrayShape& shape, const WalkedIndex& index,
-                              const std::function<void(const Part&)>& visit);
+  absl::StatusOr<Extent> Walk(const ArrayShape& shape, const WalkedIndex& index, const Take& take, const Visit& visit);
+  // The entries of a block that has as many as it needs.
+  static std::optional<Part> WholePart(const ArrayShape& shape, uint64_t array_block, MetadataBlock location,
+                                       std::span<const std::byte> block);
   // Nothing if the header is wrong, which is reported; else the number of entries.
   std::optional<uint64_t> EntriesOf(const ArrayShape& shape, uint64_t array_block, MetadataBlock location,
                                     std::span<const std::byte> block);
+  bool TakeMappings(size_t lane, const Part& part, MappingWords& words, DuplicateOrigins& origins);
   void VisitMappings(const ArrayShape& shape, const Part& part, DuplicateOrigins& origins);
+  uint64_t KnownMappingFlags() const;
+  bool TakeDirtyWords(const ArrayShape& shape, const Part& part);
   void VisitDirtyWords(const ArrayShape& shape, const Part& part);
+  // Whether a bit is set behind the last of `bits` in a bitset.
+  static bool HasBitsPastEnd(const Part& part, uint64_t bits);
   absl::Status ReportDuplicates(const ArrayShape& shape, const WalkedIndex& index, const DuplicateOrigins& origins);
   void ReportDirtyUnmapped(const WalkedIndex& index);
   void ReportSurplus(const ArrayShape& shape, const WalkedIndex& index, const Extent& extent);

@@ -4,7 +4,9 @@
 #ifndef DMCACHED_CORE_MAINTENANCE_CBLOCK_BITS_H_
 #define DMCACHED_CORE_MAINTENANCE_CBLOCK_BITS_H_
 
+#include <atomic>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "core/base/ids.h"
@@ -12,7 +14,8 @@
 
 namespace dmcached {
 
-class CblockBits {  // Not thread-safe.
+// Threads may set what is about different cblocks at the same time; nobody reads meanwhile.
+class CblockBits {
  public:
   struct Counts {
     uint64_t mappings = 0;
@@ -29,6 +32,9 @@ class CblockBits {  // Not thread-safe.
   // The dirty bits of [begin, end) could be read.
   void SetDirtyKnown(uint64_t begin, uint64_t end) { SetRange(dirty_known_, begin, end); }
   void SetDirty(uint64_t cblock) { Set(dirty_, cblock); }
+  // The same for [begin, begin + count) at once; bit i is that of `begin` + i, and none is set behind the last.
+  void MergeMapped(uint64_t begin, uint64_t count, std::span<const uint64_t> bits) { Merge(mapped_, begin, count, bits); }
+  void MergeDirty(uint64_t begin, uint64_t count, std::span<const uint64_t> bits) { Merge(dirty_, begin, count, bits); }
   // 64 dirty bits at once.
   void SetDirtyWord(uint64_t word, uint64_t bits);
 
@@ -42,8 +48,11 @@ class CblockBits {  // Not thread-safe.
  private:
   using Bits = std::vector<uint64_t>;
 
-  static void Set(Bits& bits, uint64_t i) { bits[i / 64] |= uint64_t{1} << (i % 64); }
+  // Words at the ends of a range have bits of its neighbours too.
+  static void Or(uint64_t& word, uint64_t bits) { std::atomic_ref(word).fetch_or(bits, std::memory_order_relaxed); }
+  static void Set(Bits& bits, uint64_t i) { Or(bits[i / 64], uint64_t{1} << (i % 64)); }
   void SetRange(Bits& bits, uint64_t begin, uint64_t end) const;
+  void Merge(Bits& to, uint64_t begin, uint64_t count, std::span<const uint64_t> bits) const;
   // Of word `w`, the bits below the end.
   uint64_t Mask(uint64_t w) const;
   uint64_t DirtyUnmapped(uint64_t w) const { return dirty_[w] & dirty_known_[w] & mapping_known_[w] & ~mapped_[w]; }

@@ -1,68 +1,66 @@
-// Finds every oblock that is mapped more than once, in at most 8 bytes per mapping.
+// Finds every oblock that is mapped more than once, in 8 bytes per mapping.
 //
-// Where two bits per oblock of the origin need no more than 8 bytes per mapping, those; else the oblocks, sorted. Which
-// cblocks they belong to is found by a second walk, which only a damaged image needs.
+// Oblocks of an origin that is small, and not out of proportion to the mappings, are told by bits; all others are spread
+// over parts.  Which cblocks they belong to is found by a second walk, which only a damaged image needs.
+// Memory: at most that of OriginParts, and 5 MiB for the bits.
 #ifndef DMCACHED_CORE_MAINTENANCE_DUPLICATE_ORIGINS_H_
 #define DMCACHED_CORE_MAINTENANCE_DUPLICATE_ORIGINS_H_
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
-#include <vector>
+#include <functional>
+#include <span>
 
+#include "absl/status/status.h"
+#include "core/base/executor.h"
 #include "core/base/ids.h"
+#include "core/base/status.h"
+#include "core/maintenance/origin_bits.h"
+#include "core/maintenance/origin_parts.h"
 
 namespace dmcached {
 
-class DuplicateOrigins {  // Not thread-safe.
+class DuplicateOrigins {
  public:
-  // `oblock_end`: where the origin is thought to end; `mappings`: at most so many are added.
-  DuplicateOrigins(uint64_t oblock_end, uint64_t mappings) : mappings_(mappings) {
-    if (oblock_end / 4 > mappings * sizeof(uint64_t)) return;
-    seen_.resize(CeilDiv(oblock_end, 64));
-    twice_.resize(seen_.size());
+  // `oblock_end`: where the origin is thought to end; `mappings`: at most so many are added; `lanes`: by so many
+  // threads at once.
+  DuplicateOrigins(uint64_t oblock_end, uint64_t mappings, size_t lanes)
+      : bits_(FitsBits(oblock_end, mappings, lanes) ? oblock_end : 0, lanes), parts_(mappings, lanes) {}
+
+  // Thread-safe, if each lane is used by one thread at a time.
+  void Add(size_t lane, std::span<const Oblock> oblocks) {
+    if (bits_.empty()) return parts_.Add(lane, oblocks);
+    bits_.Add(lane, oblocks, [&](std::span<const Oblock> rest) { parts_.Add(lane, rest); });
   }
 
-  void Add(Oblock oblock) {
-    const uint64_t word = oblock.value() / 64;
-    if (word < seen_.size()) {
-      const uint64_t bit = uint64_t{1} << (oblock.value() % 64);
-      if ((seen_[word] & bit) != 0) {
-        twice_[word] |= bit;
-        any_ = true;
-      }
-      seen_[word] |= bit;
-      return;
-    }
-    if (collected_.capacity() == 0) collected_.reserve(mappings_);  // Once: growing would need half as much again.
-    collected_.push_back(oblock.value());
+  // After the last Add.  `executor` (or null) helps.  Errors: those of `interrupted`, which is asked now and then.
+  absl::Status Finish(Executor* executor, const std::function<absl::Status()>& interrupted) {
+    any_ = bits_.Finish();
+    DMCACHED_RETURN_IF_ERROR(parts_.Finish(executor, interrupted));
+    any_ = any_ || !parts_.duplicates().empty();
+    return absl::OkStatus();
   }
 
-  // After the last Add.
-  void Finish() {
-    std::sort(collected_.begin(), collected_.end());
-    // Keeps one of each that is there twice.
-    size_t kept = 0;
-    for (size_t i = 1; i < collected_.size(); ++i) {
-      if (collected_[i] != collected_[i - 1] || (kept > 0 && collected_[kept - 1] == collected_[i])) continue;
-      collected_[kept++] = collected_[i];
-    }
-    collected_.resize(kept);
-    any_ = any_ || kept > 0;
-  }
-
-  // After Finish.
+  // After Finish.  Thread-safe.
   bool any() const { return any_; }
   bool Contains(Oblock oblock) const {
-    const uint64_t word = oblock.value() / 64;
-    if (word < seen_.size()) return (twice_[word] >> (oblock.value() % 64) & 1) != 0;
-    return std::binary_search(collected_.begin(), collected_.end(), oblock.value());
+    if (bits_.Covers(oblock)) return bits_.IsDuplicate(oblock);
+    return std::binary_search(parts_.duplicates().begin(), parts_.duplicates().end(), oblock.value());
   }
 
+  uint64_t memory_bytes() const { return bits_.memory_bytes() + parts_.memory_bytes(); }
+
  private:
-  uint64_t mappings_;
-  std::vector<uint64_t> seen_;
-  std::vector<uint64_t> twice_;
-  std::vector<uint64_t> collected_;
+  // For more, the parts are quicker: bits must stay in the processor's cache.
+  static constexpr uint64_t kMaxBits = 8 << 20;
+
+  static bool FitsBits(uint64_t oblock_end, uint64_t mappings, size_t lanes) {
+    return oblock_end <= kMaxBits && oblock_end / 8 * (lanes + 1) <= mappings * sizeof(uint64_t);
+  }
+
+  OriginBits bits_;
+  OriginParts parts_;
   bool any_ = false;
 };
 

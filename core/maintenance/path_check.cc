@@ -30,7 +30,7 @@ absl::Status ClearNeedsCheck(BlockDevice& device) {
 absl::StatusOr<CheckOutcome> CheckPath(const DeviceOpener& opener, const PathCheck& check, CheckSink& sink) {
   DMCACHED_ASSIGN_OR_RETURN(
       const std::unique_ptr<BlockDevice> device,
-      opener({.path = check.path, .read_only = !check.clear_needs_check, .exclusive = true, .allocate = false}));
+      opener({.path = check.path, .read_only = !check.clear_needs_check, .exclusive = true, .cached = true, .allocate = false}));
   DeviceSource source(*device, check.interrupted);
   CheckOptions options;
   options.executor = check.executor;

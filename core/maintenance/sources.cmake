@@ -6,6 +6,7 @@ target_sources(dmcached_core PRIVATE
   ${CMAKE_CURRENT_LIST_DIR}/finding.cc
   ${CMAKE_CURRENT_LIST_DIR}/finding_collector.cc
   ${CMAKE_CURRENT_LIST_DIR}/index_walk.cc
+  ${CMAKE_CURRENT_LIST_DIR}/origin_parts.cc
   ${CMAKE_CURRENT_LIST_DIR}/path_check.cc
   ${CMAKE_CURRENT_LIST_DIR}/reach_map.cc
   ${CMAKE_CURRENT_LIST_DIR}/space_map_check.cc

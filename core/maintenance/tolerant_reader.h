@@ -2,6 +2,7 @@
 #ifndef DMCACHED_CORE_MAINTENANCE_TOLERANT_READER_H_
 #define DMCACHED_CORE_MAINTENANCE_TOLERANT_READER_H_
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -11,6 +12,7 @@
 #include "absl/status/status.h"
 #include "core/base/aligned_buffer.h"
 #include "core/base/executor.h"
+#include "core/base/huge_memory.h"
 #include "core/format/seal.h"
 #include "core/maintenance/check_source.h"
 
@@ -22,26 +24,43 @@ class TolerantReader {  // Not thread-safe.
   // only if `checked` is OK.
   using Visit = std::function<void(size_t i, const absl::Status& checked, std::span<const std::byte> block)>;
 
+  // Deals with a block whose check is OK in the thread that read it, in no order; false leaves it for Visit.  At most
+  // one call at a time has the same `lane`.
+  using Take = std::function<bool(size_t lane, size_t i, std::span<const std::byte> block)>;
+  static constexpr size_t kLanes = 4;
+
   // `executor` (or null) helps; `on_read` is told how many more blocks were read.  All outlive the reader.
   TolerantReader(CheckSource& source, Executor* executor, std::function<void(uint64_t)> on_read);
 
-  // Visits the block at every location (below source.blocks()), in the order given.  Neighbours are read in one
-  // request, several requests at a time.  Errors: those of CheckSource::Interrupted only.
-  absl::Status ReadAll(BlockType type, std::span<const uint32_t> locations, const Visit& visit);
+  // Visits the block at every location (below source.blocks()) that `take` (or null) left, in the order given.
+  // Neighbours are read in one request, several requests at a time.  Errors: those of CheckSource::Interrupted only.
+  absl::Status ReadAll(BlockType type, std::span<const uint32_t> locations, const Visit& visit,
+                       const Take& take = nullptr);
 
+  Executor* executor() { return executor_; }
   CheckSource& source() { return source_; }
 
  private:
-  static constexpr size_t kChunkBlocks = 256;  // Read by one task.
-  static constexpr size_t kChunks = 4;         // Read at a time: 4 MiB of buffer.
+  static constexpr size_t kChunkBlocks = 64;   // Read at once: they fit into a processor's own cache.
+  static constexpr size_t kWaveBlocks = 1024;  // Between two visits: 4 MiB, if every block is left.
 
-  void ReadChunk(BlockType type, std::span<const uint32_t> locations, size_t first);
+  struct Left {
+    size_t i;  // Of the wave.
+    absl::Status checked;
+  };
+
+  // What `take` left, in order.
+  std::vector<Left> ReadWave(BlockType type, std::span<const uint32_t> wave, const Take& take);
+  void ReadChunk(BlockType type, std::span<const uint32_t> wave, size_t lane, size_t first, const Take& take);
+  // Keeps the block's bytes, if they mean something, for the visit.
+  void Leave(size_t lane, size_t i, absl::Status checked, std::span<const std::byte> block);
 
   CheckSource& source_;
   Executor* const executor_;
   const std::function<void(uint64_t)> on_read_;
-  AlignedBuffer buffer_;
-  std::vector<absl::Status> checked_;
+  std::array<AlignedBuffer, kLanes> buffers_;
+  std::array<std::vector<Left>, kLanes> left_;
+  HugeMemory left_bytes_;  // Of a wave's blocks, by their index: touched only where a block is left.
 };
 
 }  // namespace dmcached

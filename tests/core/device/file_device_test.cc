@@ -8,6 +8,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <climits>
 #include <csignal>
@@ -168,6 +169,41 @@ TEST(FileDeviceTest, DirectIoIsUsedAndReported) {
   ASSERT_THAT(device, IsOk());
   EXPECT_TRUE((*device)->direct_io());
   EXPECT_EQ((*device)->alignment_bytes(), 4096u);
+}
+
+TEST(FileDeviceTest, OnlyAReadOnlyFileIsReadThroughThePageCache) {
+  TempDir dir;
+  const std::string path = dir.CreateFile("meta", kSize);
+  const int fd = ::open(path.c_str(), O_RDONLY | O_DIRECT | O_CLOEXEC);
+  if (fd < 0) GTEST_SKIP() << "no O_DIRECT below " << dir.path();
+  ::close(fd);
+  const auto direct_io = [&](bool read_only) {
+    const auto device = OpenFileDevice({.path = path, .read_only = read_only, .cached = true}, nullptr);
+    EXPECT_THAT(device, IsOk());
+    return !device.ok() || (*device)->direct_io();
+  };
+  EXPECT_FALSE(direct_io(/*read_only=*/true));
+  EXPECT_TRUE(direct_io(/*read_only=*/false));
+}
+
+// What another process wrote past the page cache, while the file's old bytes were in it.
+TEST(FileDeviceTest, CachedReadsSeeWhatWasWrittenDirectly) {
+  TempDir dir;
+  const std::string path = dir.CreateFile("meta", kSize);
+  AlignedBuffer block(4096);
+  for (const int value : {1, 2, 3}) {
+    {
+      const auto writer = OpenFileDevice({.path = path}, nullptr);
+      ASSERT_THAT(writer, IsOk());
+      std::fill(block.span().begin(), block.span().end(), std::byte(value));
+      ASSERT_THAT((*writer)->Write(4096, block.span()), IsOk());
+    }
+    const auto reader = OpenFileDevice({.path = path, .read_only = true, .cached = true}, nullptr);
+    ASSERT_THAT(reader, IsOk());
+    std::fill(block.span().begin(), block.span().end(), std::byte{0});
+    ASSERT_THAT((*reader)->Read(4096, block.span()), IsOk());
+    EXPECT_EQ(block.span().front(), std::byte(value));
+  }
 }
 
 // A limit on the size of files is the one failure of a write that needs no special file system.

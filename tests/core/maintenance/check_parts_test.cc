@@ -35,6 +35,12 @@ Finding BadFlags(uint32_t begin, uint32_t end) {
   return finding;
 }
 
+void Add(DuplicateOrigins& origins, size_t lane, uint64_t oblock) {
+  const Oblock one(oblock);
+  origins.Add(lane, std::span(&one, 1));
+}
+absl::Status Never() { return absl::OkStatus(); }
+
 TEST(FindingTest, NamesAreUnique) {
   std::set<std::string> names;
   for (size_t i = 0; i < kFindingKinds; ++i) names.insert(FindingKindName(static_cast<FindingKind>(i)));
@@ -85,10 +91,10 @@ TEST(FindingCollectorTest, KeepsAListShortAndLosesNothing) {
 
 TEST(DuplicateOriginsTest, FindsEachInEitherForm) {
   for (const uint64_t end : {uint64_t{1000}, uint64_t{1} << 48}) {
-    DuplicateOrigins origins(end, 1000);
-    for (const uint64_t oblock : {5, 900, 7, 5, 8, 900, 900, 6}) origins.Add(Oblock(oblock));
-    for (const uint64_t oblock : {uint64_t{1} << 40, uint64_t{1} << 40}) origins.Add(Oblock(oblock));
-    origins.Finish();
+    DuplicateOrigins origins(end, 1000, /*lanes=*/2);
+    for (const uint64_t oblock : {5, 900, 7, 5, 8, 900, 900, 6}) Add(origins, oblock % 2, oblock);
+    for (const size_t lane : {0, 1}) Add(origins, lane, uint64_t{1} << 40);
+    ASSERT_THAT(origins.Finish(nullptr, Never), IsOk());
     EXPECT_TRUE(origins.any());
     for (const uint64_t oblock : {uint64_t{5}, uint64_t{900}, uint64_t{1} << 40}) {
       EXPECT_TRUE(origins.Contains(Oblock(oblock))) << oblock;
@@ -100,9 +106,9 @@ TEST(DuplicateOriginsTest, FindsEachInEitherForm) {
 }
 
 TEST(DuplicateOriginsTest, FindsNoneWhereThereIsNone) {
-  DuplicateOrigins origins(10, 1000);
-  for (uint64_t i = 0; i < 1000; ++i) origins.Add(Oblock(i));
-  origins.Finish();
+  DuplicateOrigins origins(10, 1000, /*lanes=*/2);
+  for (uint64_t i = 0; i < 1000; ++i) Add(origins, 0, i);
+  ASSERT_THAT(origins.Finish(nullptr, Never), IsOk());
   EXPECT_FALSE(origins.any());
 }
 
