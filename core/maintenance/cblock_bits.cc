@@ -49,16 +49,35 @@ void CblockBits::SetDirtyWord(uint64_t word, uint64_t bits) {
   if (word < dirty_.size()) dirty_[word] = bits & Mask(word);
 }
 
-CblockBits::Counts CblockBits::CountPossible(const CblockRange& range, bool all_dirty) const {
-  Counts counts;
-  const uint64_t begin = range.begin.value();
-  const uint64_t end = std::min<uint64_t>(range.end.value(), cblocks_);
-  for (uint64_t w = begin / 64; w < CeilDiv(end, 64); ++w) {
-    const uint64_t mapped = (mapped_[w] | ~mapping_known_[w]) & RangeMask(w, begin, end);
-    counts.mappings += Count(mapped);
-    counts.dirty += Count(all_dirty ? mapped : mapped & (dirty_[w] | ~dirty_known_[w]));
+CblockBits::Counts CblockBits::PossibleIn(uint64_t w, uint64_t mask) const {
+  const uint64_t mapped = (mapped_[w] | ~mapping_known_[w]) & mask;
+  return {Count(mapped), Count(mapped & (dirty_[w] | ~dirty_known_[w]))};
+}
+
+CblockBits::Counts CblockBits::PossibleBefore(uint64_t end) const {
+  const uint64_t sum = end / 64 / kWordsPerSum;
+  Counts counts = before_[sum];
+  for (uint64_t w = sum * kWordsPerSum; w < CeilDiv(end, 64); ++w) counts += PossibleIn(w, RangeMask(w, 0, end));
+  return counts;
+}
+
+CblockBits::Counts CblockBits::CountPossible(const CblockRange& range, bool all_dirty) {
+  if (before_.empty()) {
+    Counts sum;
+    for (uint64_t w = 0; w < mapped_.size(); ++w) {
+      if (w % kWordsPerSum == 0) before_.push_back(sum);
+      sum += PossibleIn(w, Mask(w));
+    }
+    before_.push_back(sum);  // Perhaps one more than is looked at.
   }
-  const uint64_t unknown = range.end.value() - std::clamp<uint64_t>(cblocks_, begin, range.end.value());
+  const uint64_t begin = range.begin.value();
+  const uint64_t end = range.end.value();
+  const Counts before = PossibleBefore(std::min(begin, cblocks_));
+  Counts counts = PossibleBefore(std::min(end, cblocks_));
+  counts.mappings -= before.mappings;
+  counts.dirty -= before.dirty;
+  if (all_dirty) counts.dirty = counts.mappings;
+  const uint64_t unknown = end - std::clamp(cblocks_, begin, end);
   return {counts.mappings + unknown, counts.dirty + unknown};
 }
 

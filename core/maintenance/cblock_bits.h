@@ -20,6 +20,12 @@ class CblockBits {
   struct Counts {
     uint64_t mappings = 0;
     uint64_t dirty = 0;
+
+    Counts& operator+=(const Counts& other) {
+      mappings += other.mappings;
+      dirty += other.dirty;
+      return *this;
+    }
   };
 
   // Of cblocks [0, `cblocks`); of later ones nothing is known.
@@ -39,7 +45,8 @@ class CblockBits {
   void SetDirtyWord(uint64_t word, uint64_t bits);
 
   // Mappings of `range`, and the dirty ones; what is not known counts.  `all_dirty`: dirty bits mean nothing.
-  Counts CountPossible(const CblockRange& range, bool all_dirty) const;
+  // The first call comes when all is set, and is O(cblocks); the others take no longer for a longer range.
+  Counts CountPossible(const CblockRange& range, bool all_dirty);
   // Those that are there for sure.
   Counts CountKnown(bool all_dirty) const;
   // The next range at or after `from` of dirty bits whose cblocks are known to be unmapped; empty: there is none.
@@ -47,12 +54,17 @@ class CblockBits {
 
  private:
   using Bits = std::vector<uint64_t>;
+  static constexpr uint64_t kWordsPerSum = 64;
 
   // Words at the ends of a range have bits of its neighbours too.
   static void Or(uint64_t& word, uint64_t bits) { std::atomic_ref(word).fetch_or(bits, std::memory_order_relaxed); }
   static void Set(Bits& bits, uint64_t i) { Or(bits[i / 64], uint64_t{1} << (i % 64)); }
   void SetRange(Bits& bits, uint64_t begin, uint64_t end) const;
   void Merge(Bits& to, uint64_t begin, uint64_t count, std::span<const uint64_t> bits) const;
+  // What is possible of [0, `end`), going by the dirty bits.
+  Counts PossibleBefore(uint64_t end) const;
+  // Of the cblocks of word `w` that `mask` has.
+  Counts PossibleIn(uint64_t w, uint64_t mask) const;
   // Of word `w`, the bits below the end.
   uint64_t Mask(uint64_t w) const;
   uint64_t DirtyUnmapped(uint64_t w) const { return dirty_[w] & dirty_known_[w] & mapping_known_[w] & ~mapped_[w]; }
@@ -62,6 +74,7 @@ class CblockBits {
   Bits mapped_;
   Bits dirty_known_;
   Bits dirty_;
+  std::vector<Counts> before_;  // What is possible before every kWordsPerSum-th word; empty until it is asked for.
 };
 
 }  // namespace dmcached

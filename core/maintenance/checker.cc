@@ -45,7 +45,7 @@ class Check {
   absl::Status CheckArray(CheckContext& context, ArrayCheck& check, const ArrayShape& shape);
   std::vector<ArrayShape> Shapes(const Superblock& superblock) const;
   // Hands the gathered findings to the sink, with what they affect.
-  void Emit(const CblockBits* states);
+  void Emit(CblockBits* states);
 
   CheckSource& source_;
   const CheckOptions& options_;
@@ -141,7 +141,7 @@ absl::Status Check::CheckState(const Superblock& superblock) {
   return absl::OkStatus();
 }
 
-void Check::Emit(const CblockBits* states) {
+void Check::Emit(CblockBits* states) {
   for (Finding& finding : findings_.Take()) {
     if (states != nullptr && finding.cblocks.has_value()) {
       const CblockBits::Counts counts = states->CountPossible(*finding.cblocks, !summary_.clean_shutdown);

@@ -1,13 +1,14 @@
-// The checker's tools: merging of findings, duplicate oblocks, bits of cblocks, work in parallel.
+// The checker's tools: merging of findings, bits of cblocks, work in parallel.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <atomic>
 #include <set>
+#include <vector>
 
 #include "core/base/parallel.h"
 #include "core/maintenance/cblock_bits.h"
-#include "core/maintenance/duplicate_origins.h"
 #include "core/maintenance/finding_collector.h"
 #include "tests/core/maintenance/check_fixture.h"
 #include "tests/support/manual_executor.h"
@@ -34,12 +35,6 @@ Finding BadFlags(uint32_t begin, uint32_t end) {
   finding.message = "flags";
   return finding;
 }
-
-void Add(DuplicateOrigins& origins, size_t lane, uint64_t oblock) {
-  const Oblock one(oblock);
-  origins.Add(lane, std::span(&one, 1));
-}
-absl::Status Never() { return absl::OkStatus(); }
 
 TEST(FindingTest, NamesAreUnique) {
   std::set<std::string> names;
@@ -89,29 +84,6 @@ TEST(FindingCollectorTest, KeepsAListShortAndLosesNothing) {
   EXPECT_EQ(taken.back().count, 5000u - FindingCollector::kMaxPerKind + 1);
 }
 
-TEST(DuplicateOriginsTest, FindsEachInEitherForm) {
-  for (const uint64_t end : {uint64_t{1000}, uint64_t{1} << 48}) {
-    DuplicateOrigins origins(end, 1000, /*lanes=*/2);
-    for (const uint64_t oblock : {5, 900, 7, 5, 8, 900, 900, 6}) Add(origins, oblock % 2, oblock);
-    for (const size_t lane : {0, 1}) Add(origins, lane, uint64_t{1} << 40);
-    ASSERT_THAT(origins.Finish(nullptr, Never), IsOk());
-    EXPECT_TRUE(origins.any());
-    for (const uint64_t oblock : {uint64_t{5}, uint64_t{900}, uint64_t{1} << 40}) {
-      EXPECT_TRUE(origins.Contains(Oblock(oblock))) << oblock;
-    }
-    for (const uint64_t oblock : {uint64_t{6}, uint64_t{7}, uint64_t{0}, uint64_t{1} << 41}) {
-      EXPECT_FALSE(origins.Contains(Oblock(oblock))) << oblock;
-    }
-  }
-}
-
-TEST(DuplicateOriginsTest, FindsNoneWhereThereIsNone) {
-  DuplicateOrigins origins(10, 1000, /*lanes=*/2);
-  for (uint64_t i = 0; i < 1000; ++i) Add(origins, 0, i);
-  ASSERT_THAT(origins.Finish(nullptr, Never), IsOk());
-  EXPECT_FALSE(origins.any());
-}
-
 TEST(CblockBitsTest, CountsWhatMayBeAffected) {
   CblockBits bits(200);
   bits.SetMappingKnown(0, 150);
@@ -125,8 +97,58 @@ TEST(CblockBitsTest, CountsWhatMayBeAffected) {
   EXPECT_EQ(bits.CountPossible(Range(140, 210), false).mappings, 60u) << "50 unreadable ones, and 10 past all bits";
   EXPECT_EQ(bits.CountPossible(Range(140, 210), false).dirty, 10u);
   EXPECT_EQ(bits.CountPossible(Range(250, 260), false).mappings, 10u);
+  EXPECT_EQ(bits.CountPossible(Range(200, 210), false).mappings, 10u);
   EXPECT_EQ(bits.CountKnown(false).mappings, 2u);
   EXPECT_EQ(bits.CountKnown(false).dirty, 1u);
+}
+
+TEST(CblockBitsTest, CountsOfRangesAgreeWithThoseOfTheirCblocks) {
+  for (const uint32_t cblocks : {4096u, 8192u, 10000u}) {
+    Random random(cblocks);
+    CblockBits bits(cblocks);
+    for (uint32_t i = 0; i < 500; ++i) {
+      bits.SetMapped(random.Below(cblocks));
+      bits.SetDirty(random.Below(cblocks));
+      bits.SetMappingKnown(i * cblocks / 500, i * cblocks / 500 + random.Below(30));
+      bits.SetDirtyKnown(i * cblocks / 500, i * cblocks / 500 + random.Below(30));
+    }
+    for (int i = 0; i < 40; ++i) {
+      const auto begin = static_cast<uint32_t>(random.Below(cblocks + 1));
+      const auto end = static_cast<uint32_t>(begin + random.Below(cblocks - begin + 10));
+      CblockBits::Counts counts;
+      for (uint32_t cblock = begin; cblock < end; ++cblock) {
+        counts += bits.CountPossible(Range(cblock, cblock + 1), false);
+      }
+      EXPECT_EQ(bits.CountPossible(Range(begin, end), false).mappings, counts.mappings) << begin << " to " << end;
+      EXPECT_EQ(bits.CountPossible(Range(begin, end), false).dirty, counts.dirty) << begin << " to " << end;
+      EXPECT_EQ(bits.CountPossible(Range(begin, end), true).dirty, counts.mappings) << begin << " to " << end;
+    }
+  }
+}
+
+// As array blocks do, whose bits begin in the middle of a word.
+TEST(CblockBitsTest, ManyBitsAtOnceAreAsOneByOne) {
+  Random random(7);
+  CblockBits one(1500);
+  CblockBits many(1500);
+  for (uint64_t begin = 0; begin < 1530; begin += 510) {  // The last one reaches past the end.
+    std::array<uint64_t, 8> words{};
+    for (uint64_t i = 0; i < 510; ++i) {
+      if (random.Below(2) == 0) continue;
+      words[i / 64] |= uint64_t{1} << (i % 64);
+      if (begin + i < 1500) one.SetMapped(begin + i);
+    }
+    many.MergeMapped(begin, 510, words);
+    many.MergeDirty(begin, 510, words);
+  }
+  one.SetMappingKnown(0, 1500);
+  many.SetMappingKnown(0, 1500);
+  many.SetDirtyKnown(0, 1500);
+  for (uint32_t cblock = 0; cblock < 1500; ++cblock) {
+    const uint64_t mapped = one.CountPossible(Range(cblock, cblock + 1), false).mappings;
+    EXPECT_EQ(many.CountPossible(Range(cblock, cblock + 1), false).mappings, mapped) << cblock;
+    EXPECT_EQ(many.CountPossible(Range(cblock, cblock + 1), false).dirty, mapped) << cblock;
+  }
 }
 
 TEST(CblockBitsTest, FindsRangesOfDirtyBitsOfUnmappedCblocks) {
