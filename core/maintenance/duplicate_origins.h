@@ -2,7 +2,7 @@
 //
 // Oblocks of an origin that is small, and not out of proportion to the mappings, are told by bits; all others are spread
 // over parts.  Which cblocks they belong to is found by a second walk, which only a damaged image needs.
-// Memory: at most that of OriginParts, and 5 MiB for the bits.
+// Memory: at most that of OriginParts, and 2.5 MiB for the bits.
 #ifndef DMCACHED_CORE_MAINTENANCE_DUPLICATE_ORIGINS_H_
 #define DMCACHED_CORE_MAINTENANCE_DUPLICATE_ORIGINS_H_
 
@@ -53,7 +53,7 @@ class DuplicateOrigins {
 
  private:
   // For more, the parts are quicker: bits must stay in the processor's cache.
-  static constexpr uint64_t kMaxBits = 8 << 20;
+  static constexpr uint64_t kMaxBits = 4 << 20;
 
   static bool FitsBits(uint64_t oblock_end, uint64_t mappings, size_t lanes) {
     return oblock_end <= kMaxBits && oblock_end / 8 * (lanes + 1) <= mappings * sizeof(uint64_t);

@@ -3,7 +3,7 @@
 // Oblocks are spread over parts by a hash while they are added, and each part is then searched by itself, with a table
 // that stays in the processor's cache: a walk over memory in order instead of one at random.  Who knows the hash can
 // fill one part or make all of it look alike; such a part is sorted, as is one that has duplicates.
-// Memory: 8 bytes per mapping, a hundredth of that for tables, and 8 MiB.
+// Memory: 8 bytes per mapping, a fiftieth of that for tables, and 2.5 MiB.
 #ifndef DMCACHED_CORE_MAINTENANCE_ORIGIN_PARTS_H_
 #define DMCACHED_CORE_MAINTENANCE_ORIGIN_PARTS_H_
 
@@ -47,7 +47,7 @@ class OriginParts {
 
  private:
   // A multiple of a cache line, but no power of two: the parts' ends would all compete for the same lines.
-  static constexpr uint64_t kSegmentOblocks = 504;
+  static constexpr uint64_t kSegmentOblocks = 120;
   static constexpr uint64_t kMaxParts = 512;
   static constexpr uint64_t kPartOblocks = 8192;  // In a part, until there are kMaxParts.
   static constexpr uint64_t kFieldsPerOblock = 32;

@@ -42,7 +42,7 @@ class TolerantReader {  // Not thread-safe.
 
  private:
   static constexpr size_t kChunkBlocks = 64;   // Read at once: they fit into a processor's own cache.
-  static constexpr size_t kWaveBlocks = 1024;  // Between two visits: 4 MiB, if every block is left.
+  static constexpr size_t kWaveBlocks = 512;  // Between two visits: 2 MiB, if every block is left.
 
   struct Left {
     size_t i;  // Of the wave.

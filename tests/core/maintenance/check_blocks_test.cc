@@ -68,7 +68,7 @@ void ExpectFindsAll(uint64_t oblock_end, const std::vector<uint64_t>& oblocks) {
   EXPECT_EQ(origins.any(), any);
   EXPECT_EQ(wrong, 0u);
   const uint64_t each = oblocks.size() * sizeof(uint64_t);
-  EXPECT_LE(origins.memory_bytes(), each + each / 100 + (4u << 20));
+  EXPECT_LE(origins.memory_bytes(), each + each / 50 + (3u << 20));
 }
 
 constexpr uint64_t kLarge = uint64_t{1} << 48;
