@@ -19,8 +19,6 @@ constexpr size_t kWorkers = 3;
 // Of the 64 MiB, what is left by the search for duplicates and by the buffers; more than this brings nothing.
 constexpr uint64_t kAllBytes = 60u << 20;
 constexpr uint64_t kMaxScratchBytes = 40u << 20;
-// Mappings whose bits are on their way from memory.
-constexpr uint64_t kAhead = 24;
 
 uint64_t WordAt(std::span<const std::byte> block, uint64_t i) {
   return LoadLe<uint64_t>(block.data() + sizeof(DiskArrayBlockHeader) + i * sizeof(uint64_t));
@@ -125,18 +123,33 @@ void MappingLoader::Take(Worker& worker, uint64_t block, std::span<const std::by
   }
   const uint64_t first = block * kArrayWordsPerBlock;
   const uint64_t entries = source_.array.EntriesIn(block);
+  // What is mapped, one after the other, without a branch that a half-full cache would make unpredictable.
+  size_t mapped = 0;
   for (uint64_t i = 0; i < entries; ++i) {
-    if (i + kAhead < entries) worker.origins.Prefetch(Oblock(WordAt(bytes, i + kAhead) >> kMappingFlagBits));
     const uint64_t word = WordAt(bytes, i);
-    if (word == 0) continue;
-    const Oblock oblock(word >> kMappingFlagBits);
-    worker.origins.Add(oblock);
-    if (!first_pass) continue;
-    const uint64_t cblock = first + i;
-    const uint64_t bit = uint64_t{1} << (cblock % kBitsPerWord);
-    mapped_[cblock / kBitsPerWord] |= bit;
-    if (!dirty_.empty() && (word & kMappingFlagDirty) != 0) dirty_[cblock / kBitsPerWord] |= bit;
-    worker.lane->Add(oblock, Cblock(static_cast<uint32_t>(cblock)));
+    worker.oblocks[mapped] = Oblock(word >> kMappingFlagBits);
+    worker.cblocks[mapped] = Cblock(static_cast<uint32_t>(first + i));
+    mapped += (word & kMappingFlagValid) != 0 ? 1 : 0;
+  }
+  const auto oblocks = std::span(worker.oblocks).first(mapped);
+  worker.origins.AddAll(oblocks);
+  if (!first_pass) return;
+  worker.lane->AddAll(oblocks, std::span(worker.cblocks).first(mapped));
+  TakeBits(first, entries, bytes);
+}
+
+void MappingLoader::TakeBits(uint64_t first, uint64_t entries, std::span<const std::byte> bytes) {
+  for (uint64_t i = 0; i < entries;) {
+    const uint64_t index = (first + i) / kBitsPerWord;
+    uint64_t mapped = 0;
+    uint64_t dirty = 0;
+    for (uint64_t bit = (first + i) % kBitsPerWord; bit < kBitsPerWord && i < entries; ++bit, ++i) {
+      const uint64_t word = WordAt(bytes, i);
+      mapped |= uint64_t{(word & kMappingFlagValid) != 0} << bit;
+      dirty |= uint64_t{(word & kMappingFlagDirty) != 0} << bit;
+    }
+    mapped_[index] |= mapped;  // A block begins and ends within a word that it shares.
+    if (!dirty_.empty()) dirty_[index] |= dirty;
   }
 }
 

@@ -7,6 +7,7 @@
 #ifndef DMCACHED_CORE_CACHE_MAPPING_LOADER_H_
 #define DMCACHED_CORE_CACHE_MAPPING_LOADER_H_
 
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -64,6 +65,9 @@ class MappingLoader {  // Not thread-safe.
     OriginDuplicates origins;
     OriginIndexBuilder::Lane* lane = nullptr;
     HugeMemory buffer;  // Goes back to the system afterwards, unlike the heap.
+    // What a block maps.
+    std::array<Oblock, kArrayWordsPerBlock> oblocks;
+    std::array<Cblock, kArrayWordsPerBlock> cblocks;
     uint64_t mapped_end = 0;
     std::vector<uint64_t> left_out;
     std::optional<uint64_t> failed_chunk;
@@ -78,6 +82,8 @@ class MappingLoader {  // Not thread-safe.
   // Whether every entry of the block is as it should be; raises `mapped_end` if so.
   bool IsRegular(uint64_t block, std::span<const std::byte> bytes, uint64_t& mapped_end) const;
   void Take(Worker& worker, uint64_t block, std::span<const std::byte> bytes, bool first_pass);
+  // Which of `entries` cblocks from `first` on are mapped and dirty.
+  void TakeBits(uint64_t first, uint64_t entries, std::span<const std::byte> bytes);
 
   const Source source_;
   std::vector<uint64_t> mapped_;

@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "core/base/ids.h"
@@ -53,6 +54,15 @@ class OriginDuplicates {  // Not thread-safe.
     }
   }
 
+  // Adds each, not waiting for memory.
+  void AddAll(std::span<const Oblock> oblocks) {
+    constexpr size_t kAhead = 24;
+    for (size_t i = 0; i < oblocks.size(); ++i) {
+      if (i + kAhead < oblocks.size()) Prefetch(oblocks[i + kAhead]);
+      Add(oblocks[i]);
+    }
+  }
+
   // Takes over what another sharer has found in this pass, before EndPass; EndPass of `other` says nothing then.
   void Merge(OriginDuplicates& other) {
     for (size_t i = 0; i < seen_.size(); ++i) {
@@ -63,12 +73,6 @@ class OriginDuplicates {  // Not thread-safe.
     if (other.duplicate_.has_value()) duplicate_ = other.duplicate_;
     collected_.insert(collected_.end(), other.collected_.begin(), other.collected_.end());
     other.collected_.clear();
-  }
-
-  // Fetches what Add of it will look at.
-  void Prefetch(Oblock oblock) const {
-    const uint64_t word = oblock.value() / 64;
-    if (word < seen_.size()) __builtin_prefetch(seen_.data() + word, 1);
   }
 
   void EndPass() {
@@ -83,6 +87,11 @@ class OriginDuplicates {  // Not thread-safe.
   uint64_t memory_bytes() const { return (seen_.capacity() + collected_.capacity()) * sizeof(uint64_t); }
 
  private:
+  void Prefetch(Oblock oblock) const {
+    const uint64_t word = oblock.value() / 64;
+    if (word < seen_.size()) __builtin_prefetch(seen_.data() + word, 1);
+  }
+
   // Bits are quicker than sorting, so they may take four times as much.
   static constexpr uint64_t kBitBytesPerMapping = 4 * sizeof(uint64_t);
 

@@ -47,11 +47,7 @@ bool OriginIndex::InsertWithin(Table& table, uint64_t home, uint64_t end, uint8_
 }
 
 bool OriginIndex::PutAt(Table& table, const Probe& probe, uint64_t home, uint8_t tag, Cblock cblock) {
-  Bucket& bucket = table.buckets()[probe.bucket()];
-  const SlotMask empty(bucket, 0);
-  if (empty.empty()) return false;
-  bucket.tags[empty.first()] = tag;
-  bucket.cblocks[empty.first()] = cblock.value();
+  if (!table.buckets()[probe.bucket()].Put(tag, cblock)) return false;
   for (Probe passed(table, home, tag); passed.steps() < probe.steps(); passed.Advance()) {
     table.buckets()[passed.bucket()].CountPassed(tag, 1);
   }

@@ -82,6 +82,8 @@ class OriginIndex {  // Not thread-safe.
       uint8_t& count = passed[tag % 4];
       if (count != UINT8_MAX) count = static_cast<uint8_t>(count + change);
     }
+    // False if there is no space.
+    bool Put(uint8_t tag, Cblock cblock);
   };
   static_assert(sizeof(Bucket) == 64);
 
@@ -119,6 +121,8 @@ class OriginIndex {  // Not thread-safe.
     uint64_t high_;
   };
 
+  static uint64_t HomeAmong(uint64_t buckets, uint64_t hash) { return (hash >> 32) * buckets >> 32; }
+
   struct Table {
     HugeMemory memory;
     uint64_t capacity = 0;  // Entries at the intended load.
@@ -127,7 +131,7 @@ class OriginIndex {  // Not thread-safe.
     std::span<Bucket> buckets() const {
       return {reinterpret_cast<Bucket*>(memory.data()), memory.size_bytes() / sizeof(Bucket)};
     }
-    uint64_t Home(uint64_t hash) const { return (hash >> 32) * buckets().size() >> 32; }
+    uint64_t Home(uint64_t hash) const { return HomeAmong(buckets().size(), hash); }
   };
 
   // The buckets that an entry may be in, in order: from its home on in steps as long as its tag says, so that full
@@ -172,6 +176,14 @@ class OriginIndex {  // Not thread-safe.
 
   std::vector<Table> tables_;
 };
+
+inline bool OriginIndex::Bucket::Put(uint8_t tag, Cblock cblock) {
+  const SlotMask empty(*this, 0);
+  if (empty.empty()) return false;
+  tags[empty.first()] = tag;
+  cblocks[empty.first()] = cblock.value();
+  return true;
+}
 
 }  // namespace dmcached
 

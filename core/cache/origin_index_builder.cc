@@ -15,6 +15,29 @@ uint64_t HomeInPart(uint64_t entry) { return entry >> 40; }
 
 }  // namespace
 
+void OriginIndexBuilder::Lane::AddAll(std::span<const Oblock> oblocks, std::span<const Cblock> cblocks) {
+  // Copies, which no store below can be taken to change.
+  const uint64_t buckets = table_->buckets().size();
+  const uint32_t part_shift = part_shift_;
+  const uint32_t part_capacity = part_capacity_;
+  uint64_t* const entries = entries_;
+  uint32_t* const counts = counts_.data();
+  for (size_t i = 0; i < oblocks.size(); ++i) {
+    const uint64_t hash = OriginIndex::Hash(oblocks[i]);
+    const uint64_t home = OriginIndex::HomeAmong(buckets, hash);
+    const uint64_t part = home >> part_shift;
+    const uint64_t entry =
+        cblocks[i].value() | uint64_t{OriginIndex::Tag(hash)} << 32 | (home & ((uint64_t{1} << part_shift) - 1)) << 40;
+    const uint32_t count = counts[part];
+    if (count < part_capacity) {
+      entries[part * part_capacity + count] = entry;
+      counts[part] = count + 1;
+    } else {
+      surplus_.push_back({home, entry});
+    }
+  }
+}
+
 OriginIndexBuilder::OriginIndexBuilder(OriginIndex& index, uint64_t mappings, size_t lanes, uint64_t scratch_bytes)
     : table_(index.tables_.front()), lanes_(lanes) {
   DMCACHED_CHECK(index.tables_.size() == 1 && table_.capacity - table_.entries >= mappings);
@@ -46,6 +69,7 @@ void OriginIndexBuilder::FillPart(uint64_t part) {
     for (uint32_t i = 0; i < count; ++i) {
       if (i + kAhead < count) __builtin_prefetch(&buckets[first + HomeInPart(entries[i + kAhead])], 1);
       const uint64_t home = first + HomeInPart(entries[i]);
+      if (buckets[home].Put(TagOf(entries[i]), CblockOf(entries[i]))) continue;
       if (OriginIndex::InsertWithin(table_, home, end, TagOf(entries[i]), CblockOf(entries[i]))) continue;
       MutexLock lock(mutex_);
       left_over_.push_back({home, entries[i]});

@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "core/base/executor.h"
@@ -22,19 +23,8 @@ class OriginIndexBuilder {
   // What one thread has gathered since the last Flush.
   class Lane {  // Not thread-safe.
    public:
-    void Add(Oblock oblock, Cblock cblock) {
-      const uint64_t hash = OriginIndex::Hash(oblock);
-      const uint64_t home = table_->Home(hash);
-      const uint64_t part = home >> part_shift_;
-      const uint64_t entry =
-          cblock.value() | uint64_t{OriginIndex::Tag(hash)} << 32 | (home & ((uint64_t{1} << part_shift_) - 1)) << 40;
-      uint32_t& count = counts_[part];
-      if (count < part_capacity_) {
-        entries_[part * part_capacity_ + count++] = entry;
-      } else {
-        surplus_.push_back({home, entry});
-      }
-    }
+    // As many of the one as of the other.
+    void AddAll(std::span<const Oblock> oblocks, std::span<const Cblock> cblocks);
     // Flush before adding much more.
     bool full() const { return !surplus_.empty(); }
 

@@ -123,7 +123,7 @@ TEST_F(OriginIndexTest, BuiltInLanesItHoldsEverything) {
     uint64_t flushes = 0;
     for (uint32_t i = 0; i < kEntries; ++i) {
       OriginIndexBuilder::Lane& lane = builder.lane(i % 5 == 0 ? 1 : 0);
-      lane.Add(Oblock(uint64_t{i} * 12345), Cblock(i));
+      lane.AddAll({{Oblock(uint64_t{i} * 12345)}}, {{Cblock(i)}});
       oblocks_[i] = uint64_t{i} * 12345;
       if (!lane.full()) continue;
       builder.Flush(nullptr);
