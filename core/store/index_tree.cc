@@ -25,11 +25,9 @@ absl::Status Damaged(MetadataBlock block, absl::string_view what) {
   return MakeError(Reason::kMetadataCorrupt, absl::StrCat("btree node ", block.value(), ": ", what));
 }
 
-absl::StatusOr<RawNode> ReadNode(BlockDevice& device, MetadataBlock location) {
-  AlignedBuffer block(kMetadataBlockBytes);
-  DMCACHED_RETURN_IF_ERROR(device.Read(BlockOffsetBytes(location), block.span()));
-  DMCACHED_RETURN_IF_ERROR(CheckBlock(BlockType::kBtreeNode, location, block.span()));
-  const auto& node = DiskView<DiskIndexNode>(block.span());
+absl::StatusOr<RawNode> UnpackNode(MetadataBlock location, std::span<const std::byte> block) {
+  DMCACHED_RETURN_IF_ERROR(CheckBlock(BlockType::kBtreeNode, location, block));
+  const auto& node = DiskView<DiskIndexNode>(block);
   const uint32_t flags = node.header.flags.load();
   const uint32_t entries = node.header.nr_entries.load();
   if (flags != kBtreeInternal && flags != kBtreeLeaf) return Damaged(location, absl::StrCat("flags ", flags));
@@ -51,14 +49,29 @@ absl::StatusOr<RawNode> ReadNode(BlockDevice& device, MetadataBlock location) {
 
 absl::Status ReadLevel(BlockDevice& device, const std::vector<MetadataBlock>& locations,
                        const std::function<absl::Status(MetadataBlock)>& claim, std::vector<RawNode>& nodes) {
+  constexpr size_t kRunBlocks = 64;
   nodes.clear();
-  for (const MetadataBlock location : locations) {
-    DMCACHED_RETURN_IF_ERROR(claim(location));
-    DMCACHED_ASSIGN_OR_RETURN(RawNode node, ReadNode(device, location));
-    if (!nodes.empty() && node.leaf != nodes.front().leaf) return Damaged(location, "leaves at unequal depth");
-    nodes.push_back(std::move(node));
+  AlignedBuffer buffer(std::min(kRunBlocks, locations.size()) * kMetadataBlockBytes);
+  absl::Status refused;
+  while (nodes.size() < locations.size() && refused.ok()) {
+    // A commit writes a level's nodes next to each other: one request for as many as are, and are claimed.
+    const auto rest = std::span(locations).subspan(nodes.size());
+    size_t run = 0;
+    while (run < std::min(kRunBlocks, rest.size()) && rest[run].value() == rest[0].value() + run) {
+      refused = claim(rest[run]);
+      if (!refused.ok()) break;
+      ++run;
+    }
+    if (run == 0) break;
+    DMCACHED_RETURN_IF_ERROR(device.Read(BlockOffsetBytes(rest[0]), buffer.span().first(run * kMetadataBlockBytes)));
+    for (size_t i = 0; i < run; ++i) {
+      const auto block = buffer.span().subspan(i * kMetadataBlockBytes, kMetadataBlockBytes);
+      DMCACHED_ASSIGN_OR_RETURN(RawNode node, UnpackNode(rest[i], block));
+      if (!nodes.empty() && node.leaf != nodes.front().leaf) return Damaged(rest[i], "leaves at unequal depth");
+      nodes.push_back(std::move(node));
+    }
   }
-  return absl::OkStatus();
+  return refused;
 }
 
 }  // namespace

@@ -113,6 +113,17 @@ TEST_P(IndexTreeSizeTest, LoadGivesTheLocationsAndClaimsEveryNodeOnce) {
   EXPECT_EQ(loaded_->root(), tree_->root());
 }
 
+TEST_F(IndexTreeTest, LoadReadsNeighboursAtOnce) {
+  Build(63504);  // 252 leaves, written one after the other, under a root.
+  FaultyDevice counting(device_.Image(), {});
+  std::vector<uint32_t> locations;
+  ASSERT_THAT(IndexTree::Load(
+                  counting, tree_->root(), [](MetadataBlock) { return absl::OkStatus(); }, locations),
+              IsOk());
+  EXPECT_EQ(locations.size(), 63504u);
+  EXPECT_LT(counting.reads(), 8u);
+}
+
 TEST_P(IndexTreeSizeTest, OneChangeRewritesOnePath) {
   if (GetParam() == 0) return;
   Build(GetParam());
@@ -172,6 +183,17 @@ TEST_F(IndexTreeDamageTest, ChecksumAndLocation) {
   Tamper(device_, leaves_[1], std::nullopt,
          [](std::span<std::byte> block) { SealBlock(BlockType::kBtreeNode, MetadataBlock(77), block); });
   EXPECT_THAT(Load(), CauseIs(ENOTBLK));
+}
+
+TEST_F(IndexTreeDamageTest, OfTwoInOneReadTheFirstIsNamed) {
+  ASSERT_EQ(leaves_[1], leaves_[0] + 1);
+  auto claim = [&](MetadataBlock block) {
+    return block.value() == leaves_[1] ? MakeError(Reason::kMetadataCorrupt, "refused") : absl::OkStatus();
+  };
+  std::vector<uint32_t> locations;
+  EXPECT_EQ(IndexTree::Load(device_, tree_->root(), claim, locations).status().message(), "refused");
+  Tamper(device_, leaves_[0], std::nullopt, [](std::span<std::byte> block) { block[4090] ^= std::byte{1}; });
+  EXPECT_THAT(IndexTree::Load(device_, tree_->root(), claim, locations), CauseIs(EILSEQ));
 }
 
 TEST_F(IndexTreeDamageTest, Flags) {
