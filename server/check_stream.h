@@ -10,7 +10,8 @@
 namespace dmcached {
 
 // A check never waits for its reader: findings are gathered (there are never many: the checker merges them), progress
-// is overwritten, and whatever is there goes out with the next message.  When the caller is gone the check ends.
+// is overwritten, and whatever is there goes out with the next message.  When the caller is gone the check ends.  What
+// was found is kept until it is read, so an unread stream counts as a check of CheckRunner's.
 grpc::ServerWriteReactor<v1::CheckResponse>* StartCheck(grpc::CallbackServerContext* context,
                                                         const v1::CheckRequest& request, CheckRunner& runner);
 

@@ -81,17 +81,22 @@ absl::Status CheckRunner::CheckRequested(const CheckRequest& request) const {
                                                    ": it is open read-only; close it and check its path"));
 }
 
+absl::Status CheckRunner::Admit(const std::shared_ptr<CheckObserver>& observer) {
+  MutexLock lock(mutex_);
+  std::erase_if(admitted_, [](const std::weak_ptr<CheckObserver>& admitted) { return admitted.expired(); });
+  if (admitted_.size() == kMaxChecks) {
+    return MakeError(Reason::kOverloaded,
+                     absl::StrCat("check: ", kMaxChecks, " checks wait to run or to be read to their end"));
+  }
+  admitted_.push_back(observer);
+  return absl::OkStatus();
+}
+
 void CheckRunner::Start(CheckRequest request, std::shared_ptr<CheckObserver> observer,
                         Callback<absl::StatusOr<CheckResult>> done) {
   absl::Status refused = CheckRequested(request);
-  if (refused.ok() && waiting_.fetch_add(1) >= kMaxWaiting) {
-    --waiting_;
-    refused = MakeError(Reason::kOverloaded, "check: too many checks wait already");
-  }
-  if (!refused.ok()) {
-    thread_->Schedule([refused, done = std::move(done)]() mutable { std::move(done)(std::move(refused)); });
-    return;
-  }
+  if (refused.ok()) refused = Admit(observer);
+  if (!refused.ok()) return std::move(done)(std::move(refused));
   auto job = std::make_shared<Job>(Job{std::move(request), std::move(observer), std::move(done), nullptr});
   if (job->request.cache.empty()) return Schedule(std::move(job));
   engine_.TakeSnapshot(job->request.cache, [this, job](absl::StatusOr<std::shared_ptr<CacheSnapshot>> snapshot) {
@@ -99,16 +104,12 @@ void CheckRunner::Start(CheckRequest request, std::shared_ptr<CheckObserver> obs
       job->snapshot = *std::move(snapshot);
       return Schedule(job);
     }
-    --waiting_;
     std::move(job->done)(std::move(snapshot).status());
   });
 }
 
 void CheckRunner::Schedule(std::shared_ptr<Job> job) {
-  thread_->Schedule([this, job = std::move(job)] {
-    --waiting_;
-    Run(job);
-  });
+  thread_->Schedule([this, job = std::move(job)] { Run(job); });
 }
 
 void CheckRunner::Run(const std::shared_ptr<Job>& job) {

@@ -1,10 +1,16 @@
 // Callers that ask for more than they take: memory stays bounded, and the others are served meanwhile.
 #include <algorithm>
 #include <atomic>
+#include <fstream>
 #include <memory>
+#include <span>
 #include <thread>
 #include <vector>
 
+#include "core/format/layout.h"
+#include "core/format/seal.h"
+#include "core/maintenance/check_runner.h"
+#include "dmcached/v1/maintenance_service.grpc.pb.h"
 #include "grpcpp/create_channel.h"
 #include "tests/e2e/daemon.h"
 #include "tests/e2e/flood.h"
@@ -46,19 +52,55 @@ class FloodsTest : public DaemonTest {
 
   Series Scraped() { return Scrape(app().metrics_address()); }
   // A caller with a connection of its own, which takes little at a time.
-  std::unique_ptr<v1::MetadataService::Stub> OtherCaller() {
+  std::shared_ptr<grpc::Channel> OtherChannel() {
     grpc::ChannelArguments arguments;
     arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
     arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
     arguments.SetInt(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, 65535);
-    return v1::MetadataService::NewStub(
-        grpc::CreateCustomChannel(app().addresses()[0], grpc::InsecureChannelCredentials(), arguments));
+    return grpc::CreateCustomChannel(app().addresses()[0], grpc::InsecureChannelCredentials(), arguments);
   }
+  std::unique_ptr<v1::MetadataService::Stub> OtherCaller() { return v1::MetadataService::NewStub(OtherChannel()); }
   // One caller's whole work: it succeeds whatever the others do.
   void ExpectServed(uint32_t cblock) {
     EXPECT_THAT(Lookup({1, cblock}).mapped(), testing::ElementsAre(true, false));
     EXPECT_THAT(Insert({{cblock, cblock}}, /*dirty=*/true), Succeeds());
     EXPECT_THAT(Remove({{cblock, cblock}}, /*discard_dirty=*/true), Succeeds());
+  }
+  // The cache's metadata in a file of its own, in which every second word of arrays and every second free block of the
+  // space map is wrong: more findings than the checker tells one by one.
+  std::string DamagedCopy() {
+    std::vector<std::byte> image = FileBytes(folder_.File("metadata"));
+    const auto block = [&](uint64_t i) {
+      return std::span(image).subspan(i * kMetadataBlockBytes, kMetadataBlockBytes);
+    };
+    const auto& map = DiskView<DiskSuperblock>(block(kSuperblockLocation)).metadata_space_map_root;
+    const uint64_t location = DiskView<DiskIndexBlock>(block(map.bitmap_root.load())).entries[0].blocknr.load();
+    auto& bitmap = MutableDiskView<DiskBitmapBlock>(block(location));
+    for (uint64_t i = 0; i < map.nr_blocks.load(); ++i) {
+      Le64& word = bitmap.words[i / kEntriesPerBitmapWord];
+      const uint64_t shift = 2 * (i % kEntriesPerBitmapWord);
+      if (i % 2 == 0 && (word.load() >> shift & 3) == 0) word.store(word.load() | kBitmapCount1 << shift);
+      if (!CheckBlock(BlockType::kArrayBlock, MetadataBlock(i), block(i)).ok()) continue;
+      for (size_t at = sizeof(DiskArrayBlockHeader); at < kMetadataBlockBytes; at += 16) block(i)[at] ^= std::byte{4};
+      SealBlock(BlockType::kArrayBlock, MetadataBlock(i), block(i));
+    }
+    SealBlock(BlockType::kSpaceMapBitmap, MetadataBlock(location), block(location));
+    const std::string path = folder_.File("damaged");
+    std::ofstream(path, std::ios::binary)
+        .write(reinterpret_cast<const char*>(image.data()), static_cast<std::streamsize>(image.size()));
+    return path;
+  }
+  void ExpectChecks(const std::string& cache) {
+    v1::CheckRequest request;
+    request.set_cache(cache);
+    Context context;
+    const auto stub = v1::MaintenanceService::NewStub(OtherChannel());
+    const auto stream = stub->Check(&context, request);
+    v1::CheckResponse response;
+    while (stream->Read(&response)) {
+    }
+    EXPECT_THAT(stream->Finish(), Succeeds());
+    EXPECT_EQ(response.summary().mapped_count(), kMapped);
   }
 
   const std::shared_ptr<DeviceSwitch> device_ = std::make_shared<DeviceSwitch>();
@@ -74,6 +116,7 @@ TEST_F(FloodsTest, AnotherCallerIsServedDuringAFloodOfRequests) {
   mark.set_cache(kCache);
   for (uint32_t i = 0; i < 100; ++i) mark.add_cblocks(i);
   const auto flooder = OtherCaller();
+  const double before = Scraped().At("process_resident_memory_bytes");
   device_->Hold();
   const Flood<v1::MarkDirtyRequest, v1::MarkDirtyResponse> marks(
       kCalls, mark, [&](auto... call) { flooder->async()->MarkDirty(call...); });
@@ -87,6 +130,11 @@ TEST_F(FloodsTest, AnotherCallerIsServedDuringAFloodOfRequests) {
   }
   for (const grpc::Status& status : lookups.Await()) ASSERT_THAT(status, Succeeds());
   EXPECT_EQ(marks.answered(), 0u);
+  const double grown = Scraped().At("process_resident_memory_bytes") - before;
+  RecordProperty("grown_bytes", std::to_string(grown));
+  if (kMemoryTells) {
+    EXPECT_LT(grown, kCalls * 256.0 * 1024) << "with what the callers keep in this process";
+  }
   device_->Release();
   for (const grpc::Status& status : marks.Await()) ASSERT_THAT(status, Succeeds());
 }
@@ -174,6 +222,49 @@ TEST_F(FloodsTest, AStreamOfMutationsThatIsNeverReadIsHeldBack) {
   writer.join();
   EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::CANCELLED);
   ExpectServed(kMapped);
+}
+
+// A check does not wait for its reader, so what it found is kept: of so many callers only.
+TEST_F(FloodsTest, ChecksThatAreNeverReadAreBounded) {
+  constexpr size_t kRefused = 500;
+  struct Caller {
+    Context context;
+    std::unique_ptr<grpc::ClientReader<v1::CheckResponse>> stream;
+  };
+  v1::CheckRequest request;
+  request.set_metadata_path(DamagedCopy());
+  const auto stub = v1::MaintenanceService::NewStub(OtherChannel());
+  const double before = Scraped().At("process_resident_memory_bytes");
+  std::vector<Caller> callers(CheckRunner::kMaxChecks);
+  v1::CheckResponse response;
+  for (size_t i = 0; i < callers.size(); ++i) {
+    // All but the last are there already.
+    if (i + 1 == callers.size()) ExpectChecks(kCache);
+    callers[i].stream = stub->Check(&callers[i].context, request);
+    ASSERT_TRUE(callers[i].stream->Read(&response));
+  }
+  for (size_t i = 0; i < kRefused; ++i) {
+    Context context;
+    const auto stream = stub->Check(&context, request);
+    ASSERT_FALSE(stream->Read(&response));
+    ASSERT_THAT(stream->Finish(), FailsWith(Reason::kOverloaded));
+  }
+  EXPECT_THAT(MarkDirty({1}), Succeeds());
+  ExpectServed(kMapped);
+  const double grown = Scraped().At("process_resident_memory_bytes") - before;
+  RecordProperty("grown_bytes", std::to_string(grown));
+  if (kMemoryTells) {
+    EXPECT_LT(grown, static_cast<double>(CheckRunner::kMaxChecks) * 1024 * 1024);
+  }
+  // One reads to its end, the others go: there is room for others again.
+  uint64_t findings = 0;
+  for (; callers[0].stream->Read(&response); findings += response.findings_size()) {
+  }
+  EXPECT_THAT(callers[0].stream->Finish(), Succeeds());
+  EXPECT_GT(findings, 1000u);
+  ExpectChecks(kCache);
+  for (Caller& caller : callers) caller.context.TryCancel();
+  ExpectChecks(kCache);
 }
 
 }  // namespace

@@ -223,6 +223,27 @@ TEST_F(CheckRunnerTest, RequestsThatMakeNoSenseAreRefused) {
   EXPECT_THAT(CheckCache(), IsOk());
 }
 
+TEST_F(CheckRunnerTest, ChecksThatWaitToRunOrToBeReadAreBounded) {
+  struct Caller {
+    std::shared_ptr<Watcher> watcher = std::make_shared<Watcher>();
+    Outcome<absl::StatusOr<CheckResult>> outcome;
+  };
+  std::vector<Caller> callers(CheckRunner::kMaxChecks);
+  for (Caller& caller : callers) {
+    runner_->Start({.cache = "c", .path = ""}, caller.watcher, caller.outcome.callback());
+    EXPECT_FALSE(caller.outcome.ready());
+  }
+  Outcome<absl::StatusOr<CheckResult>> refused;
+  runner_->Start({.cache = "c", .path = ""}, watcher_, refused.callback());
+  EXPECT_THAT(refused.get(), HasReasonIs(Reason::kOverloaded)) << "at once: nothing has run";
+  Run();
+  for (const Caller& caller : callers) EXPECT_THAT(caller.outcome.get(), IsOk());
+  EXPECT_THAT(CheckCache(), HasReasonIs(Reason::kOverloaded)) << "what they found is still kept";
+  EXPECT_THAT(CheckPath(), HasReasonIs(Reason::kOverloaded));
+  callers.pop_back();
+  EXPECT_THAT(CheckCache(), IsOk());
+}
+
 TEST_F(CheckRunnerTest, ChecksAreCounted) {
   ASSERT_THAT(CheckCache(), IsOk());
   FlipMappings();
