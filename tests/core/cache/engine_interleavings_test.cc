@@ -5,6 +5,7 @@
 #include <numeric>
 #include <tuple>
 
+#include "absl/strings/str_cat.h"
 #include "core/base/status.h"
 #include "tests/core/cache/engine_fixture.h"
 #include "tests/support/cache_model.h"
@@ -105,6 +106,7 @@ class EngineInterleavingsTest : public EngineTest,
     bool clean = false;                               // It asks for CLEAN_SHUTDOWN.
     Reason when_lost = Reason::kLost;                 // What it hears when N+1 is lost.
     std::optional<When> conservative = std::nullopt;  // Where that differs.
+    bool needs_check = false;                         // It sets the flag.
   };
 
   struct Fault {
@@ -132,6 +134,7 @@ class EngineInterleavingsTest : public EngineTest,
 
   // A cache with a bit of everything, all of it durable and in the model.
   void MakeCache() {
+    snapshot_.reset();
     Kill();
     of_n_.clear();
     bank_.Add("/meta", kMetadataBytes);
@@ -161,6 +164,10 @@ class EngineInterleavingsTest : public EngineTest,
     const auto reserved = Reserve(2);
     ASSERT_THAT(reserved, IsOk());
     reservation_ = reserved->id;
+    reserved_ = reserved->cblocks;
+    const auto snapshot = Snapshot();
+    ASSERT_THAT(snapshot, IsOk());
+    snapshot_ = *snapshot;
     model_->Prepare(false);
     model_->Finish();
   }
@@ -168,7 +175,7 @@ class EngineInterleavingsTest : public EngineTest,
   // Sends what N holds, begins to write it, and at the moment runs `beside` with N+1 open.
   void CommitBeside(const std::function<void()>& beside) {
     for (const Mutation& mutation : std::vector<Mutation>{Remove({9}, {50009}), Mark({8})}) {
-      of_n_.push_back(Send(mutation, {.durable = true}));
+      of_n_.push_back(Send(mutation, {.request_id = absl::StrCat("n-", of_n_.size()), .durable = true}));
       model_->Apply(mutation);
     }
     model_->Prepare(false);
@@ -235,16 +242,41 @@ class EngineInterleavingsTest : public EngineTest,
     }
   }
   // What the operation makes of N+1, once N is durable.
-  CacheContents Next(bool clean) {
+  CacheContents Next(const Operation& operation) {
     model_->Finish();
-    model_->Prepare(clean);
-    return model_->committing();
+    model_->Prepare(operation.clean);
+    CacheContents next = model_->committing();
+    next.needs_check = operation.needs_check;
+    return next;
+  }
+  // The mappings of S, which it was taken of.
+  absl::Status ReadSnapshot() {
+    DMCACHED_ASSIGN_OR_RETURN(const MappingPage page, snapshot_->ReadMappings({}, Cblock(0), kBlocks));
+    EXPECT_EQ(page.cblocks.size(), 20u);
+    for (size_t i = 0; i < page.cblocks.size(); ++i) {
+      EXPECT_EQ(page.oblocks[i], 50000u + page.cblocks[i]);
+      EXPECT_EQ(page.dirty[i] != 0, page.cblocks[i] == 7);
+    }
+    return absl::OkStatus();
+  }
+  Outcome<absl::StatusOr<bool>> FinishCheck(const absl::Status& damage, bool clear) {
+    Outcome<absl::StatusOr<bool>> finished;
+    engine().FinishCheck("c",
+                         {.incarnation = Info().incarnation,
+                          .complete = true,
+                          .errors = damage.ok() ? 0u : 1u,
+                          .damage = damage,
+                          .clear_needs_check = clear},
+                         finished.callback());
+    return finished;
   }
 
   Gate gate_;
   std::optional<CacheModel> model_;
   std::vector<MutationOutcome> of_n_;
   uint64_t reservation_ = 0;
+  std::vector<uint32_t> reserved_;
+  std::shared_ptr<CacheSnapshot> snapshot_;  // Of S.
 };
 
 std::vector<EngineInterleavingsTest::Operation> EngineInterleavingsTest::Mutations() {
@@ -253,10 +285,22 @@ std::vector<EngineInterleavingsTest::Operation> EngineInterleavingsTest::Mutatio
   return {
       {"insert clean", kAtOnce, [](Test& t) { return t.Insert({50}, {70}); }, nullptr},
       {"insert dirty", kWithNext, [](Test& t) { return t.Insert({50}, {70}, true); }, nullptr},
+      {"insert what is reserved", kAtOnce,
+       [](Test& t) {
+         InsertMappings insert = t.Insert(t.reserved_, {70, 71});
+         insert.reservation = t.reservation_;
+         return insert;
+       },
+       nullptr},
       {"insert what is removed", kAtOnce, [](Test& t) { return t.Insert({9}, {70}); }, nullptr, Reason::kCblockInUse},
       {"insert dirty what is removed", kWithNext, [](Test& t) { return t.Insert({9}, {70}, true); }, nullptr,
        Reason::kCblockInUse},
       {"remove", kWithNext, [](Test& t) { return t.Remove({5}, {50005}); }, nullptr},
+      {"remove a range", kWithNext,
+       [](Test&) {
+         return RemoveMappings{.cblocks = {}, .oblocks = {}, .oblock_range = OblockRange{Oblock(50003), Oblock(50006)}};
+       },
+       nullptr},
       {"remove again", kWithNext, [](Test& t) { return t.Remove({9}, {50009}); }, nullptr, Reason::kNotMapped},
       {.name = "mark", .when = kWithNext, .mutation = [](Test& t) { return t.Mark({6}); }, .conservative = kAtOnce},
       {.name = "mark what is dirty",
@@ -321,6 +365,9 @@ std::vector<EngineInterleavingsTest::Operation> EngineInterleavingsTest::Calls()
       return AnswerOf(durable);
     };
   };
+  // An answer there is already.
+  const auto now = [](const absl::Status& status) { return Answer{[] { return true; }, [status] { return status; }}; };
+  const absl::Status damage = MakeError(Reason::kMetadataCorrupt, "damage, says the test");
   const auto close = [](Test& t) {
     Outcome<absl::Status> closed;
     t.engine().Close("c", {}, closed.callback());
@@ -352,9 +399,43 @@ std::vector<EngineInterleavingsTest::Operation> EngineInterleavingsTest::Calls()
          t.engine().TakeSnapshot("c", taken.callback());
          return AnswerOf(taken);
        }},
+      {"read a snapshot of S", kAtOnce, nullptr, [now](Test& t) { return now(t.ReadSnapshot()); }},
+      {"repeat a request of N", kWithN, nullptr,
+       [](Test& t) { return AnswerOf(t.Send(t.Remove({9}, {50009}), {.request_id = "n-0", .durable = true})); }},
+      {"get the statistics", kAtOnce, nullptr, [now](Test& t) { return now(t.engine().GetStats("c").status()); }},
+      {"probe", kAtOnce, nullptr,
+       [](Test& t) {
+         Outcome<absl::StatusOr<ProbeResult>> probed;
+         t.engine().Probe("/meta", probed.callback());
+         return AnswerOf(probed);
+       }},
+      {.name = "end a check that found damage",
+       .when = kWithNext,
+       .call =
+           [damage, patient = when_durable(1, false)](Test& t) {
+             t.FinishCheck(damage, /*clear=*/false);
+             return patient(t);
+           },
+       .lifecycle = true,
+       .needs_check = true},
+      {.name = "clear the needs_check flag",
+       .when = kWithNext,
+       .call =
+           [damage](Test& t) {
+             t.FinishCheck(damage, /*clear=*/false);
+             return AnswerOf(t.FinishCheck(absl::OkStatus(), /*clear=*/true));
+           },
+       .lifecycle = true},
       {"commit", kWithNext, nullptr, commit(false)},
       {"commit clean", kWithNext, nullptr, commit(true), std::nullopt, /*lifecycle=*/false, /*clean=*/true},
       {"close", kWithNext, nullptr, close, std::nullopt, /*lifecycle=*/true, /*clean=*/true, Reason::kIoError},
+      {"delete", kWithNext, nullptr,
+       [](Test& t) {
+         Outcome<absl::Status> deleted;
+         t.engine().Delete("c", {.discard_dirty = true}, deleted.callback());
+         return AnswerOf(deleted);
+       },
+       std::nullopt, /*lifecycle=*/true, /*clean=*/true, Reason::kIoError},
       {"shut down", kWithNext, nullptr, shutdown, std::nullopt, /*lifecycle=*/true, /*clean=*/true, Reason::kIoError},
       {"recover", kAtOnce, nullptr,
        [](Test& t) {
@@ -398,7 +479,7 @@ TEST_P(EngineInterleavingsTest, BesideACommitThatSucceeds) {
       ExpectOnMedium({model_->committing()}, "once N is durable");
       ASSERT_THAT(Commit(), IsOk());
     }
-    ExpectOnMedium({Next(operation.clean)}, "once N+1 is durable");
+    ExpectOnMedium({Next(operation)}, "once N+1 is durable");
   }
 }
 
