@@ -40,15 +40,32 @@ std::shared_ptr<grpc::Channel> Connect(const std::string& address) {
   return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
 }
 
+void SetBatch(const v1::InsertMappingsRequest& request, v1::MutateRequest* batch) {
+  *batch->mutable_insert_mappings() = request;
+}
+void SetBatch(const v1::RemoveMappingsRequest& request, v1::MutateRequest* batch) {
+  *batch->mutable_remove_mappings() = request;
+}
+void SetBatch(const v1::MarkDirtyRequest& request, v1::MutateRequest* batch) { *batch->mutable_mark_dirty() = request; }
+void SetBatch(const v1::ClearDirtyRequest& request, v1::MutateRequest* batch) {
+  *batch->mutable_clear_dirty() = request;
+}
+
 // One caller with cblocks of its own; it lives longer than the daemons.
 class Caller {
  public:
-  Caller(uint32_t number, uint64_t seed) : number_(number), random_(seed), known_(kCblocksEach) {}
+  // With `in_stream` it sends everything in a Mutate stream.
+  Caller(uint32_t number, uint64_t seed, bool in_stream)
+      : number_(number), in_stream_(in_stream), random_(seed), known_(kCblocksEach) {}
 
-  // Until a request is not answered with OK.
+  // Until a request is not answered, which only a kill may cause.
   void Work(v1::MetadataService::Stub& stub, uint64_t incarnation, std::atomic<uint64_t>& answered) {
     incarnation_ = incarnation;
+    Context context;
+    batches_ = 0;
+    if (in_stream_) stream_ = stub.Mutate(&context);
     while (Step(stub)) ++answered;
+    stream_.reset();
   }
 
   // Compares with what is found, and takes that for the truth from now on.
@@ -82,15 +99,45 @@ class Caller {
   bool Send(v1::MetadataService::Stub& stub,
             grpc::Status (v1::MetadataService::Stub::*rpc)(grpc::ClientContext*, const Request&, Response*), uint32_t i,
             Request request) {
-    request.set_cache("c1");
     request.mutable_options()->set_request_id(std::to_string(number_) + "-" + std::to_string(next_id_++));
     request.mutable_options()->set_incarnation(incarnation_);
     request.add_cblocks(Cblock(i));
-    Context context;
-    Response response;
-    if ((stub.*rpc)(&context, request, &response).ok()) return true;
+    const grpc::Status status = in_stream_ ? SendInStream(request) : Call(stub, rpc, request);
+    if (status.ok()) return true;
+    EXPECT_THAT(status.error_code(), testing::AnyOf(grpc::StatusCode::UNAVAILABLE, grpc::StatusCode::CANCELLED))
+        << status.error_message();
+    EXPECT_EQ(ErrorInfoOf(status).reason(), "") << "refused by the daemon: " << status.error_message();
     unsettled_ = i;
     return false;
+  }
+
+  template <typename Request, typename Response>
+  static grpc::Status Call(v1::MetadataService::Stub& stub,
+                           grpc::Status (v1::MetadataService::Stub::*rpc)(grpc::ClientContext*, const Request&,
+                                                                          Response*),
+                           Request& request) {
+    request.set_cache("c1");
+    Context context;
+    Response response;
+    return (stub.*rpc)(&context, request, &response);
+  }
+
+  // A batch that is answered once it is durable.
+  template <typename Request>
+  grpc::Status SendInStream(Request& request) {
+    request.mutable_options()->set_durable(true);
+    v1::MutateRequest batch;
+    if (batches_ == 0) batch.set_cache("c1");
+    batch.set_batch(++batches_);
+    SetBatch(request, &batch);
+    v1::MutateResponse response;
+    if (stream_->Write(batch)) {
+      while (stream_->Read(&response)) {
+        if (response.durable_through() >= batches_) return grpc::Status::OK;
+      }
+    }
+    const grpc::Status ended = stream_->Finish();
+    return ended.ok() ? grpc::Status(grpc::StatusCode::UNKNOWN, "the stream ended with OK") : ended;
   }
 
   bool Step(v1::MetadataService::Stub& stub) {
@@ -99,9 +146,11 @@ class Caller {
     if (!known.mapped) {
       v1::InsertMappingsRequest insert;
       insert.add_oblocks(Cblock(i) + kOblockOffset);
-      insert.add_dirty(true);
+      const bool dirty = random_.Below(2) == 0;
+      insert.add_dirty(dirty);
+      insert.mutable_options()->set_durable(true);  // A clean one would be answered once it is applied.
       if (!Send(stub, &v1::MetadataService::Stub::InsertMappings, i, insert)) return false;
-      known = {true, true};
+      known = {true, dirty};
       return true;
     }
     switch (random_.Below(3)) {
@@ -127,6 +176,9 @@ class Caller {
   }
 
   const uint32_t number_;
+  const bool in_stream_;
+  std::unique_ptr<grpc::ClientReaderWriter<v1::MutateRequest, v1::MutateResponse>> stream_;
+  uint64_t batches_ = 0;  // Of the stream.
   Random random_;
   uint64_t incarnation_ = 0;
   uint64_t next_id_ = 0;
@@ -164,6 +216,20 @@ class KillTest : public testing::Test {
     EXPECT_FALSE(response.adopted());
     return response.cache().incarnation();
   }
+  // What the daemon says of the cache it has opened.
+  std::map<uint32_t, MappedTo> List() {
+    v1::ListMappingsRequest request;
+    request.set_cache("c1");
+    Context context;
+    const auto stub = v1::MetadataService::NewStub(Connect(address_));
+    const auto stream = stub->ListMappings(&context, request);
+    std::map<uint32_t, MappedTo> mappings;
+    for (v1::ListMappingsResponse page; stream->Read(&page);) {
+      for (int i = 0; i < page.cblocks_size(); ++i) mappings[page.cblocks(i)] = {page.oblocks(i), page.dirty(i)};
+    }
+    EXPECT_THAT(stream->Finish(), Succeeds());
+    return mappings;
+  }
   WalkedImage Walk() {
     std::ifstream file(folder_.File("metadata"), std::ios::binary);
     const std::string bytes(std::istreambuf_iterator<char>(file), {});
@@ -179,22 +245,30 @@ TEST_F(KillTest, WhatWasAcknowledgedIsThereAfterEveryKill) {
   const int kills = text == nullptr ? 3 : std::atoi(text);
   Random random;
   std::vector<std::unique_ptr<Caller>> callers;
-  for (uint32_t i = 0; i < kCallers; ++i) callers.push_back(std::make_unique<Caller>(i, random.Next()));
+  for (uint32_t i = 0; i < kCallers; ++i) {
+    callers.push_back(std::make_unique<Caller>(i, random.Next(), /*in_stream=*/i % 4 == 0));
+  }
   std::atomic<uint64_t> answered{0};
+  // As decoded after the last kill, which every caller has agreed to.
+  std::map<uint32_t, MappedTo> mappings;
   int killed = 0;
   for (; killed < kills && !HasFailure(); ++killed) {
     auto daemon = Run();
     const uint64_t incarnation = killed == 0 ? Create() : Open();
+    EXPECT_EQ(List(), mappings) << "the daemon does not say what it finds";
     ASSERT_FALSE(HasFailure()) << daemon->Stderr();
     const uint64_t until = answered + random.Between(100, 1500);
+    std::atomic<uint32_t> working{kCallers};
     std::vector<std::jthread> threads;
     for (const auto& caller : callers) {
       threads.emplace_back([&] {
         const auto stub = v1::MetadataService::NewStub(Connect(address_));
         caller->Work(*stub, incarnation, answered);
+        --working;
       });
     }
-    while (answered < until) std::this_thread::yield();
+    while (answered < until && working == kCallers) std::this_thread::yield();
+    EXPECT_EQ(working, kCallers) << "a caller had no answer before the kill";
     daemon->Signal(SIGKILL);
     EXPECT_EQ(daemon->Wait(), -1);
     threads.clear();
@@ -202,7 +276,11 @@ TEST_F(KillTest, WhatWasAcknowledgedIsThereAfterEveryKill) {
     EXPECT_EQ(left.Faults(), "");
     EXPECT_TRUE(left.contents.clean_shutdown) << "EXACT metadata is always clean";
     for (const auto& caller : callers) caller->Verify(left.contents.mappings);
+    mappings = left.contents.mappings;
   }
+  const auto last = Run();
+  Open();
+  EXPECT_EQ(List(), mappings) << "the daemon does not say what it finds";
   std::printf("%d kills, %llu acknowledgements verified\n", killed, static_cast<unsigned long long>(answered));
 }
 
