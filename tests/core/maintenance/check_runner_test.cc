@@ -63,11 +63,13 @@ class CheckRunnerTest : public EngineTest {
     return DiskView<DiskSuperblock>(std::span(image));
   }
   // A byte of the first mapping block, which holds cblock 0; again, and it is as before.
-  void FlipMappings() {
+  void FlipMappings() { FlipArray(&Superblock::mapping_root); }
+  void FlipDiscards() { FlipArray(&Superblock::discard_root); }
+  void FlipArray(MetadataBlock Superblock::*root) {
     const absl::StatusOr<std::shared_ptr<CacheSnapshot>> snapshot = Snapshot();
     ASSERT_THAT(snapshot, IsOk());
     AlignedBuffer block(kMetadataBlockBytes);
-    ASSERT_THAT(device().Read(BlockOffsetBytes((*snapshot)->superblock().mapping_root), block.span()), IsOk());
+    ASSERT_THAT(device().Read(BlockOffsetBytes((*snapshot)->superblock().*root), block.span()), IsOk());
     FlipBlock(DiskView<DiskIndexNode>(block.span()).values[0].load());
   }
   void FlipBlock(uint64_t location) {
@@ -209,6 +211,24 @@ TEST_F(CheckRunnerTest, FlagOfADamagedPathStays) {
   EXPECT_EQ(result->outcome.summary.count(Severity::kFatal), 1u);
   EXPECT_FALSE(result->outcome.needs_check_cleared);
   EXPECT_TRUE((OnMedium().flags.load() & kFlagNeedsCheck) != 0);
+}
+
+// Nothing fatal, and yet worse than a note.
+TEST_F(CheckRunnerTest, FlagIsNotClearedOverWhatMustBeRepaired) {
+  FlipMappings();
+  ASSERT_THAT(CheckCache(), IsOk());
+  FlipMappings();
+  FlipDiscards();
+  const auto expect_kept = [&](const absl::StatusOr<CheckResult>& result) {
+    ASSERT_THAT(result, IsOk());
+    EXPECT_EQ(result->outcome.summary.count(Severity::kFatal), 0u);
+    EXPECT_EQ(result->outcome.summary.count(Severity::kRepairable), 1u);
+    EXPECT_FALSE(result->outcome.needs_check_cleared);
+    EXPECT_TRUE((OnMedium().flags.load() & kFlagNeedsCheck) != 0);
+  };
+  expect_kept(CheckCache(/*clear=*/true));
+  ASSERT_THAT(Close(), IsOk());
+  expect_kept(CheckPath(/*clear=*/true));
 }
 
 TEST_F(CheckRunnerTest, RequestsThatMakeNoSenseAreRefused) {

@@ -4,6 +4,7 @@
 
 #include "core/maintenance/checker.h"
 #include "tests/core/maintenance/check_fixture.h"
+#include "tests/support/thread_per_task.h"
 
 namespace dmcached {
 namespace {
@@ -342,6 +343,25 @@ TEST_F(DeepTreeTest, UnderfullLeafIsRepairableAndWhatItLeftOutMissing) {
   EXPECT_EQ(Checked::Name(checked.at(0)), "index_node_underfull repairable");
   EXPECT_EQ(Checked::Name(checked.at(1)), "array_block_missing fatal");
   ExpectCblocks(checked.at(1), (138 + 83) * 509, 140000);
+}
+
+TEST_F(DeepTreeTest, ThreadsFindTheSameInTheSameOrder) {
+  for (uint64_t i = 3; i < 276; i += 7) image_.Flip(image_.array_block(ArrayKind::kMappings, i));
+  for (const uint64_t cblock : {5, 600, 70000, 139999}) image_.PatchWord(ArrayKind::kMappings, cblock, Mapping(9, 9));
+  image_.Flip(image_.array_block(ArrayKind::kDiscards, 0));
+  const auto texts = [&](Executor* executor) {
+    std::vector<std::string> all;
+    for (const Finding& finding : CheckDevice(image_.device(), {.executor = executor}).findings) {
+      all.push_back(testing::PrintToString(finding));
+    }
+    return all;
+  };
+  const std::vector<std::string> alone = texts(nullptr);
+  EXPECT_GT(alone.size(), 40u);
+  for (int i = 0; i < 20; ++i) {
+    ThreadPerTask threads(3);
+    EXPECT_EQ(texts(&threads), alone);
+  }
 }
 
 TEST_F(DeepTreeTest, TooDeepATreeEnds) {
