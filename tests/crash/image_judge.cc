@@ -7,9 +7,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/cache/cache_metadata.h"
-#include "core/maintenance/checker.h"
-#include "core/maintenance/device_source.h"
 #include "tests/crash/gapped_device.h"
+#include "tests/support/alarms.h"
 #include "tests/support/image_walker.h"
 #include "tests/support/open_cache.h"
 
@@ -61,31 +60,16 @@ class ScratchDevice : public BlockDevice {
   bool changed_ = false;
 };
 
-class CollectingSink : public CheckSink {
- public:
-  void OnProgress(uint64_t, uint64_t) override {}
-  void OnFinding(const Finding& finding) override {
-    const bool allowed = finding.severity == Severity::kNote;
-    if (!allowed) absl::StrAppend(&text_, text_.empty() ? "" : "; ", finding.message);
-  }
-  const std::string& text() const { return text_; }
-
- private:
-  std::string text_;
-};
-
 // What the decoder and the checker, which share no code, have to say against the device's bytes.
 std::string DamageOf(BlockDevice& device, const WalkedImage& walked, const Gap& gap) {
   if (std::string faults = walked.Faults(); !faults.empty()) return faults;
   if (!gap.empty()) return "";  // The checker has a finding for each of its blocks.
-  DeviceSource source(device);
-  CollectingSink sink;
-  const absl::StatusOr<CheckSummary> summary = CheckMetadata(source, {}, sink);
-  if (!summary.ok()) return "the checker gives up: " + summary.status().ToString();
-  if (!sink.text().empty()) return "the checker says: " + sink.text();
+  const Alarms alarms(device);
+  if (alarms.any()) return alarms.ToString();
   const CacheContents& contents = walked.contents;
-  if (summary->mapped == contents.mappings.size() && summary->used == walked.used_blocks) return "";
-  return absl::StrCat("the checker counts ", summary->mapped, " mappings and ", summary->used, " used blocks, not ",
+  const CheckSummary& summary = alarms.summary();
+  if (summary.mapped == contents.mappings.size() && summary.used == walked.used_blocks) return "";
+  return absl::StrCat("the checker counts ", summary.mapped, " mappings and ", summary.used, " used blocks, not ",
                       contents.mappings.size(), " and ", walked.used_blocks);
 }
 

@@ -23,6 +23,7 @@
 #include "tests/e2e/call.h"
 #include "tests/e2e/daemon.h"
 #include "tests/e2e/process.h"
+#include "tests/support/alarms.h"
 #include "tests/support/image_walker.h"
 #include "tests/support/random.h"
 #include "tests/support/temp_dir.h"
@@ -233,6 +234,7 @@ class KillTest : public testing::Test {
   WalkedImage Walk() {
     std::ifstream file(folder_.File("metadata"), std::ios::binary);
     const std::string bytes(std::istreambuf_iterator<char>(file), {});
+    EXPECT_EQ(Alarms(std::as_bytes(std::span(bytes))).ToString(), "");
     return WalkImage(std::as_bytes(std::span(bytes)));
   }
 

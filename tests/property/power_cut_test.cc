@@ -10,6 +10,7 @@
 
 #include "core/cache/cache_metadata.h"
 #include "core/device/memory_device.h"
+#include "tests/support/alarms.h"
 #include "tests/support/cache_model.h"
 #include "tests/support/faulty_device.h"
 #include "tests/support/image_walker.h"
@@ -66,11 +67,13 @@ class CutHistory {
     const WalkedImage crashed = WalkImage(image);
     ASSERT_EQ(crashed.Faults(), "");
     auto device = std::make_shared<MemoryDevice>(image);
+    ASSERT_EQ(Alarms(*device).ToString(), "");
     auto cache = CacheMetadata::Open(device, OpenParams(), NewCounters());
     ASSERT_THAT(cache, IsOk());
     ASSERT_THAT((*cache)->Commit(true), IsOk());
     const WalkedImage walked = WalkImage(device->Image());
     ASSERT_EQ(walked.Faults(), "");
+    ASSERT_EQ(Alarms(*device).ToString(), "");
     std::string differences;
     for (const CacheContents& medium : media_) {
       const std::string difference = Difference(walked.contents, Opened(medium));

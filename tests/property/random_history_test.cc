@@ -1,5 +1,5 @@
 // Random histories of every operation against a plain model: after each commit an independent decoder finds on the
-// medium exactly what the model holds, with every invariant intact.
+// medium exactly what the model holds, with every invariant intact, and the checker has nothing against it.
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -12,6 +12,7 @@
 #include "core/cache/cache_metadata.h"
 #include "core/cache/geometry.h"
 #include "core/device/memory_device.h"
+#include "tests/support/alarms.h"
 #include "tests/support/cache_model.h"
 #include "tests/support/image_walker.h"
 #include "tests/support/matchers.h"
@@ -205,6 +206,7 @@ class History {
   void CheckMedium(const CacheContents& expected) {
     const WalkedImage walked = WalkImage(device_->Image());
     EXPECT_EQ(walked.Faults(), "");
+    EXPECT_EQ(Alarms(*device_).ToString(), "");
     EXPECT_EQ(Difference(walked.contents, expected), "");
   }
 
@@ -325,6 +327,7 @@ TEST(SmallDeviceTest, TheSmallestDeviceThatFormatTakesIsFormatted) {
       ASSERT_THAT(CacheMetadata::Format(device, params, NewCounters()), IsOk());
       const WalkedImage walked = WalkImage(device->Image());
       EXPECT_EQ(walked.Faults(), "");
+      EXPECT_EQ(Alarms(*device).ToString(), "");
       EXPECT_EQ(walked.contents.cache_blocks, cache_blocks);
     }
   }

@@ -10,7 +10,7 @@
 #include "absl/strings/str_split.h"
 #include "tests/interop/kernel/guest.h"
 #include "tests/interop/kernel/process.h"
-#include "tests/support/image_walker.h"
+#include "tests/support/alarms.h"
 
 namespace dmcached {
 namespace {
@@ -42,11 +42,6 @@ CacheContents AsTheKernelSees(CacheContents contents) {
   for (auto& [cblock, to] : contents.mappings) to.dirty = true;
   contents.discards.assign(contents.discards.size(), false);
   return contents;
-}
-
-WalkedImage Walk(const std::string& path) {
-  const std::string image = FileText(path);
-  return WalkImage(std::as_bytes(std::span<const char>(image)));
 }
 
 }  // namespace
@@ -95,8 +90,15 @@ void Handovers::Finish() {
   findings_.Expect(exit_code == 0, absl::StrCat("the daemon ends with ", exit_code));
   for (uint32_t k = 0; k < kCaches; ++k) {
     SetContext(k, "closed at the end");
-    findings_.Compare(Walk(callers_[k].metadata_path()).Faults());
+    findings_.Compare(Judge(k).Faults());
   }
+}
+
+WalkedImage Handovers::Judge(uint32_t cache) {
+  const std::string image = FileText(callers_[cache].metadata_path());
+  const auto bytes = std::as_bytes(std::span<const char>(image));
+  findings_.Compare(Alarms(bytes).ToString());
+  return WalkImage(bytes);
 }
 
 void Handovers::OpenAll(client::Client& client) {
@@ -147,7 +149,7 @@ void Handovers::CrashUnderLoad(Daemon& daemon) {
 void Handovers::CompareClosed() {
   for (uint32_t k = 0; k < kCaches; ++k) {
     SetContext(k, IsKilled(k) ? "after kill -9 of dmcached" : "closed by dmcached");
-    const WalkedImage image = Walk(callers_[k].metadata_path());
+    const WalkedImage image = Judge(k);
     findings_.Compare(image.Faults());
     callers_[k].Settle(image.contents);
     findings_.Compare(Difference(image.contents, callers_[k].expected()));
@@ -200,7 +202,7 @@ absl::Status Handovers::KernelHasIt() {
   absl::Status status;
   for (uint32_t k = 0; k < kCaches; ++k) {
     SetContext(k, "after the kernel");
-    const WalkedImage image = Walk(callers_[k].metadata_path());
+    const WalkedImage image = Judge(k);
     for (const std::string& problem : image.problems) findings_.Compare(problem);
     if (image.problems.empty()) {
       tasks[k].Compare(image.contents, report->lines);

@@ -16,6 +16,7 @@
 #include "tests/interop/kernel/findings.h"
 #include "tests/interop/kernel/kernel_task.h"
 #include "tests/support/cache_contents.h"
+#include "tests/support/image_walker.h"
 #include "tests/support/random.h"
 #include "tests/support/temp_dir.h"
 
@@ -59,6 +60,8 @@ class Handovers {  // Not thread-safe.
   void ServiceHasIt();
   // Kills the daemon while callers wait for their marks to be durable.
   void CrashUnderLoad(Daemon& daemon);
+  // What is in the cache's metadata file.  The checker has nothing against it, whoever wrote it and however that ended.
+  WalkedImage Judge(uint32_t cache);
   void CompareClosed();
   void Count(const CacheContents& before, KernelWork work);
   absl::Status KernelHasIt();
