@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdio>
+#include <set>
 #include <string>
 #include <tuple>
 
@@ -13,6 +14,12 @@
 
 namespace dmcached {
 namespace {
+
+// What the first request says that meets the fault.
+const std::set<Reason> kOfReads = {Reason::kIoError};
+const std::set<Reason> kOfWrites = {Reason::kIoError, Reason::kOutcomeUnknown, Reason::kLost, Reason::kCacheFailed};
+const std::set<Reason> kOfFullWrites = {Reason::kMetadataNoSpace, Reason::kOutcomeUnknown, Reason::kLost,
+                                        Reason::kCacheFailed};
 
 class FaultTest : public testing::TestWithParam<std::tuple<uint32_t, DirtyTracking>> {
  protected:
@@ -26,13 +33,14 @@ class FaultTest : public testing::TestWithParam<std::tuple<uint32_t, DirtyTracki
     Scenario scenario(device, std::get<0>(GetParam()), std::get<1>(GetParam()));
     scenario.Run();
     ASSERT_EQ(scenario.errors(), 0u);
-    ASSERT_EQ(scenario.dirty().size(), 47u);
+    ASSERT_EQ(scenario.promises().mapped().size(), 77u);
+    ASSERT_EQ(scenario.promises().dirty().size(), 67u);
     reads_ = device.reads();
     writes_ = device.writes();
     flushes_ = device.flushes();
   }
 
-  void RunWith(const FaultOptions& faults) {
+  void RunWith(const FaultOptions& faults, const std::set<Reason>& reasons) {
     FaultyDevice device(kScenarioBlocks * kMetadataBlockBytes, faults);
     Scenario scenario(device, std::get<0>(GetParam()), std::get<1>(GetParam()));
     scenario.Run();
@@ -40,6 +48,7 @@ class FaultTest : public testing::TestWithParam<std::tuple<uint32_t, DirtyTracki
     errors_ += scenario.errors();
     recoveries_ += scenario.recoveries();
     EXPECT_EQ(absl::StrJoin(scenario.unclear(), "; "), "");
+    scenario.ExpectReasons(reasons);
     device.SetFaults({});
     if (!scenario.created()) return;
     // Whatever the medium holds after a power cut now, and what a reopen makes of it.
@@ -64,7 +73,7 @@ TEST_P(FaultTest, EveryReadFailsOnce) {
     SCOPED_TRACE(testing::Message() << "read " << i);
     FaultOptions faults;
     faults.fail_read = i;
-    RunWith(faults);
+    RunWith(faults, kOfReads);
   }
 }
 
@@ -74,7 +83,7 @@ TEST_P(FaultTest, EveryWriteFailsOnce) {
     SCOPED_TRACE(testing::Message() << "write " << i);
     FaultOptions faults;
     faults.fail_write = i;
-    RunWith(faults);
+    RunWith(faults, kOfWrites);
   }
 }
 
@@ -84,7 +93,7 @@ TEST_P(FaultTest, EveryWriteOnceFindsNoSpace) {
     SCOPED_TRACE(testing::Message() << "write " << i);
     FaultOptions faults;
     faults.no_space_write = i;
-    RunWith(faults);
+    RunWith(faults, kOfFullWrites);
   }
 }
 
@@ -94,7 +103,7 @@ TEST_P(FaultTest, EveryFlushFailsOnce) {
     SCOPED_TRACE(testing::Message() << "flush " << i);
     FaultOptions faults;
     faults.fail_flush = i;
-    RunWith(faults);
+    RunWith(faults, kOfWrites);
   }
 }
 
@@ -103,10 +112,10 @@ TEST_P(FaultTest, EveryBlockFailsForGood) {
     SCOPED_TRACE(testing::Message() << "block " << block);
     FaultOptions faults;
     faults.fail_read_blocks = {block};
-    RunWith(faults);
+    RunWith(faults, kOfReads);
     faults.fail_read_blocks.clear();
     faults.fail_write_blocks = {block};
-    RunWith(faults);
+    RunWith(faults, kOfWrites);
   }
 }
 

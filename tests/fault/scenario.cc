@@ -7,7 +7,8 @@
 #include <numeric>
 #include <utility>
 
-#include "core/base/status.h"
+#include "absl/strings/str_join.h"
+#include "tests/support/alarms.h"
 #include "tests/support/device_handle.h"
 #include "tests/support/image_walker.h"
 
@@ -16,7 +17,6 @@ namespace {
 
 constexpr uint32_t kCacheBlocks = 1100;
 constexpr uint32_t kGrown = 2300;
-constexpr uint64_t kOblockOffset = 1000;
 constexpr int kMostRecoveries = 20;
 constexpr std::array<bool, kGrown> kAllFalse{};
 
@@ -33,9 +33,9 @@ Scenario::Scenario(BlockDevice& device, uint32_t version, DirtyTracking tracking
     : Scenario([&device](const DeviceRequest&) { return std::make_unique<DeviceHandle>(device); }, version, tracking) {}
 
 Scenario::Scenario(DeviceOpener opener, uint32_t version, DirtyTracking tracking)
-    : version_(version), tracking_(tracking), cblocks_(kGrown), oblocks_(kGrown) {
+    : version_(version), tracking_(tracking), cblocks_(kGrown), oblocks_(kGrown), promises_(kCacheBlocks, {"smq"}) {
   std::iota(cblocks_.begin(), cblocks_.end(), 0);
-  std::iota(oblocks_.begin(), oblocks_.end(), kOblockOffset);
+  std::iota(oblocks_.begin(), oblocks_.end(), Promises::kOblockOffset);
   EngineOptions options;
   options.recover_interval = Duration{0};
   options.block_cache_bytes = 8 * kMetadataBlockBytes;  // So that blocks are read again.
@@ -49,8 +49,9 @@ Scenario::~Scenario() {
 
 const absl::Status& Scenario::Judge(const absl::Status& status) {
   if (status.ok()) return status;
-  ++errors_;
-  if (!ReasonOf(status).has_value() || status.message().empty()) unclear_.push_back(status.ToString());
+  const std::optional<Reason> reason = ReasonOf(status);
+  if (!reason.has_value() || status.message().empty()) unclear_.push_back(status.ToString());
+  reasons_.push_back(reason.value_or(Reason::kInvalidRequest));
   return status;
 }
 
@@ -80,11 +81,12 @@ bool Scenario::Create() {
   return created_;
 }
 
-absl::Status Scenario::Open(bool recover) {
+absl::Status Scenario::Open(bool recover, bool assume_unclean) {
   OpenOptions open;
   open.name = "c";
   open.metadata_path = "/meta";
   open.recover = recover;
+  open.assume_unclean = assume_unclean;
   open.dirty_tracking = tracking_;
   absl::Status opened = absl::UnknownError("not answered");
   engine_->Open(open, [&](const absl::StatusOr<OpenResult>& result) { opened = result.status(); });
@@ -99,6 +101,8 @@ absl::Status Scenario::Close(bool discard) {
   engine_->Close("c", close, [&](absl::Status status) { closed = std::move(status); });
   executors_.RunUntilIdle();
   engine_->Tick();
+  if (closed.ok() && !discard) promises_.Committed();
+  promises_.Lost();
   return Judge(closed);
 }
 
@@ -106,7 +110,7 @@ absl::Status Scenario::OpenAgain() {
   if (engine_->Get("c").ok()) {
     if (absl::Status closed = Close(/*discard=*/true); !closed.ok()) return closed;
   }
-  if (absl::Status opened = Open(/*recover=*/false); !opened.ok()) return opened;
+  if (absl::Status opened = Open(/*recover=*/false, /*assume_unclean=*/false); !opened.ok()) return opened;
   return Close(/*discard=*/false);
 }
 
@@ -115,8 +119,9 @@ void Scenario::Heal() {
     const absl::StatusOr<CacheInfo> info = engine_->Get("c");
     if (!info.ok() || info->state != CacheState::kFailed) return;
     ++recoveries_;
+    promises_.Lost();
     // Without an error nothing was lost that the next request could need.
-    if (!Open(/*recover=*/true).ok()) continue;
+    if (!Open(/*recover=*/true, /*assume_unclean=*/false).ok()) continue;
   }
 }
 
@@ -138,36 +143,88 @@ void Scenario::Insert(uint32_t begin, uint32_t end, bool dirty) {
   insert.cblocks = Cblocks(begin, end);
   insert.oblocks = Oblocks(begin, end);
   insert.dirty = std::span<const bool>(dirty ? kAllTrue : kAllFalse).first(end - begin);
-  if (!Apply(insert).ok() || !dirty) return;
-  for (uint32_t cblock = begin; cblock < end; ++cblock) dirty_.insert(cblock);
+  promises_.Inserting(begin, end);
+  const bool durable = dirty || tracking_ == DirtyTracking::kExact;
+  const uint64_t recoveries = recoveries_;
+  if (!Apply(insert).ok()) return;
+  // Answered when applied, and then the cache failed: nobody knows.
+  if (durable || recoveries_ == recoveries) promises_.Inserted(begin, end, dirty, durable);
 }
 
 void Scenario::Mark(uint32_t begin, uint32_t end) {
   MarkDirty mark;
   mark.cblocks = Cblocks(begin, end);
-  if (!Apply(mark).ok()) return;
-  for (uint32_t cblock = begin; cblock < end; ++cblock) dirty_.insert(cblock);
+  if (Apply(mark).ok()) promises_.Marked(begin, end);
 }
 
 void Scenario::Remove(uint32_t begin, uint32_t end) {
-  for (uint32_t cblock = begin; cblock < end; ++cblock) dirty_.erase(cblock);
   RemoveMappings remove;
   remove.cblocks = Cblocks(begin, end);
   remove.oblocks = Oblocks(begin, end);
   remove.discard_dirty = true;
-  Apply(remove).IgnoreError();
+  promises_.Removing(begin, end);
+  if (Apply(remove).ok()) promises_.Removed(begin, end);
 }
 
-void Scenario::ChangeRest() {
-  const std::array<DblockRange, 1> ranges = {{{Dblock(2), Dblock(9)}}};
-  Apply(SetDiscards{.ranges = ranges, .discard_dirty = false}).IgnoreError();
-  Apply(BeginHints{.policy_name = "mq", .policy_version = {1, 2, 3}, .hint_size_bytes = 4}).IgnoreError();
+void Scenario::ChangeDiscards() {
+  const std::array<DblockRange, 2> set = {{{Dblock(2), Dblock(9)}, {Dblock(20), Dblock(25)}}};
+  for (const DblockRange& range : set) promises_.SettingDiscards(range.begin.value(), range.end.value());
+  Apply(SetDiscards{.ranges = set, .discard_dirty = false}).IgnoreError();
+  const auto clear = std::span(set).first(1);
+  if (Apply(ClearDiscards{.ranges = clear}).ok()) promises_.ClearedDiscards(2, 9);
+}
+
+void Scenario::ChangeHints() {
+  const Promises::Policy policy = {"mq", {1, 2, 3}};
+  promises_.BeginningHints(policy);
+  const BeginHints begin{.policy_name = policy.name, .policy_version = {1, 2, 3}, .hint_size_bytes = 4};
+  if (Apply(begin).ok()) promises_.BegunHints(policy);
   SaveHints hints;
   hints.cblocks = Cblocks(0, 30);
   hints.hints = Cblocks(0, 30);
   Apply(hints).IgnoreError();
-  Apply(ClearDiscards{.ranges = ranges}).IgnoreError();
   Apply(SetStats{.stats = {1, 2, 3, 4}}).IgnoreError();
+}
+
+void Scenario::Grow() {
+  Resize grow;
+  grow.cache_blocks = kGrown;
+  promises_.Resizing(kGrown);
+  if (Apply(grow).ok()) promises_.Resized(kGrown);
+}
+
+void Scenario::TakeSnapshot() {
+  absl::StatusOr<std::shared_ptr<CacheSnapshot>> taken = absl::UnknownError("not answered");
+  engine_->TakeSnapshot("c",
+                        [&](absl::StatusOr<std::shared_ptr<CacheSnapshot>> snapshot) { taken = std::move(snapshot); });
+  executors_.RunUntilIdle();
+  Heal();
+  if (!Judge(taken.status()).ok()) return;
+  snapshot_ = *std::move(taken);
+  promises_.Committed();
+  mapped_at_snapshot_ = promises_.mapped();
+}
+
+void Scenario::ReadSnapshot() {
+  const std::shared_ptr<CacheSnapshot> snapshot = std::move(snapshot_);
+  if (snapshot == nullptr) return;
+  const absl::StatusOr<MappingPage> page = snapshot->ReadMappings({}, Cblock(0), kGrown);
+  if (!Judge(page.status()).ok()) return;
+  const std::set<uint32_t> found(page->cblocks.begin(), page->cblocks.end());
+  snapshot_is_whole_ = !page->next.has_value() && std::includes(found.begin(), found.end(), mapped_at_snapshot_.begin(),
+                                                                mapped_at_snapshot_.end());
+  for (size_t i = 0; i < page->cblocks.size(); ++i) {
+    if (page->oblocks[i] != Promises::kOblockOffset + page->cblocks[i]) snapshot_is_whole_ = false;
+  }
+}
+
+void Scenario::Adopt() {
+  if (engine_->Get("c").ok()) return;
+  for (int i = 0; i < 2; ++i) {
+    if (!Open(/*recover=*/false, /*assume_unclean=*/true).ok()) continue;
+    promises_.Adopted();
+    return;
+  }
 }
 
 void Scenario::LookUpAll() {
@@ -183,7 +240,7 @@ void Scenario::Commit() {
   absl::Status committed = absl::UnknownError("not answered");
   engine_->Commit("c", true, [&](const absl::StatusOr<MutationResult>& result) { committed = result.status(); });
   executors_.RunUntilIdle();
-  Judge(committed).IgnoreError();
+  if (Judge(committed).ok()) promises_.Committed();
   Heal();
 }
 
@@ -192,32 +249,41 @@ void Scenario::Run() {
   Insert(0, 10, /*dirty=*/true);
   Insert(600, 640, /*dirty=*/false);
   Mark(600, 610);
-  ChangeRest();
-  Resize grow;
-  grow.cache_blocks = kGrown;
-  Apply(grow).IgnoreError();
+  TakeSnapshot();
+  ChangeDiscards();
+  ChangeHints();
+  Grow();
   Remove(5, 8);
+  ReadSnapshot();
   LookUpAll();
   Commit();
   if (!Close(/*discard=*/false).ok()) Heal();
-  if (!engine_->Get("c").ok() && !Open(/*recover=*/false).ok()) Open(/*recover=*/false).IgnoreError();
+  Adopt();
   Heal();
   Mark(610, 620);
   Insert(1000, 1020, /*dirty=*/true);
+  Insert(650, 660, /*dirty=*/false);
   LookUpAll();
   if (!Close(/*discard=*/false).ok()) Heal();
+}
+
+void Scenario::ExpectReasons(std::set<Reason> of_the_fault) const {
+  if (reasons_.empty()) return;
+  EXPECT_TRUE(of_the_fault.contains(reasons_.front())) << "the first error is " << ReasonName(reasons_.front());
+  // What a request answers that builds on one that was not done.
+  of_the_fault.insert({Reason::kCacheFailed, Reason::kCacheNotOpen, Reason::kCacheExists, Reason::kNotMapped,
+                       Reason::kNoHints, Reason::kSnapshotRevoked});
+  for (const Reason reason : reasons_) EXPECT_TRUE(of_the_fault.contains(reason)) << ReasonName(reason);
 }
 
 void Scenario::ExpectHolds(std::span<const std::byte> image) const {
   const WalkedImage walked = WalkImage(image);
   ASSERT_EQ(walked.Faults(), "");
+  ASSERT_EQ(Alarms(image).ToString(), "");
   // Unclean metadata is dirty as a whole to whoever opens it: that is all that CONSERVATIVE leaves behind.
   const bool all_dirty = tracking_ == DirtyTracking::kConservative && !walked.contents.clean_shutdown;
-  for (const uint32_t cblock : dirty_) {
-    const auto found = walked.contents.mappings.find(cblock);
-    ASSERT_TRUE(found != walked.contents.mappings.end()) << "acknowledged cblock " << cblock << " is lost";
-    ASSERT_TRUE(all_dirty || found->second.dirty) << "acknowledged cblock " << cblock << " is clean";
-  }
+  EXPECT_TRUE(snapshot_is_whole_) << "the snapshot that was read is not of the moment when it was taken";
+  ASSERT_EQ(absl::StrJoin(promises_.Broken(walked.contents, all_dirty), "; "), "");
 }
 
 }  // namespace dmcached

@@ -10,8 +10,10 @@
 #include <string>
 #include <vector>
 
+#include "core/base/status.h"
 #include "core/cache/engine.h"
 #include "core/device/device_request.h"
+#include "tests/fault/promises.h"
 #include "tests/support/manual_clock.h"
 #include "tests/support/manual_executor.h"
 
@@ -27,31 +29,42 @@ class Scenario {
   Scenario(DeviceOpener opener, uint32_t version, DirtyTracking tracking);
   ~Scenario();
 
-  // Creates a cache, changes it in every way, closes it, opens it, changes it again, closes it.  A cache that failed is
-  // recovered and the scenario goes on.
+  // Creates a cache, changes it in every way, part of that beside a snapshot, closes it, opens it as unclean, so that
+  // it is adopted, changes it again, closes it.  A cache that failed is recovered and the scenario goes on.
   void Run();
   // Whether the device is sound from now on is up to the caller: opens what is there, and closes it.
   absl::Status OpenAgain();
 
-  // Acknowledged as durable, and not asked to be removed since.
-  const std::set<uint32_t>& dirty() const { return dirty_; }
-  // Fails the running test unless the image is whole and has every block of dirty() as dirty to whoever opens it.
+  const Promises& promises() const { return promises_; }
+  // Fails the running test unless the image is whole and keeps the promises, and the snapshot did.
   void ExpectHolds(std::span<const std::byte> image) const;
+  // Fails the running test unless the first error has one of these reasons, and the others too or one that follows from
+  // a request that was not done.
+  void ExpectReasons(std::set<Reason> of_the_fault) const;
   bool created() const { return created_; }
   // Answers with an error that names no reason.
   const std::vector<std::string>& unclear() const { return unclear_; }
-  uint64_t errors() const { return errors_; }
+  uint64_t errors() const { return reasons_.size(); }
+  // Of the errors, in their order.
+  const std::vector<Reason>& reasons() const { return reasons_; }
   uint64_t recoveries() const { return recoveries_; }
 
  private:
   bool Create();
-  absl::Status Open(bool recover);
+  absl::Status Open(bool recover, bool assume_unclean);
+  // Opens as unclean; tries it twice.
+  void Adopt();
   absl::Status Close(bool discard);
   absl::Status Apply(Mutation mutation);
   void Insert(uint32_t begin, uint32_t end, bool dirty);
   void Mark(uint32_t begin, uint32_t end);
   void Remove(uint32_t begin, uint32_t end);
-  void ChangeRest();
+  void ChangeDiscards();
+  void ChangeHints();
+  void Grow();
+  void TakeSnapshot();
+  // Reads the snapshot and lets go of it.
+  void ReadSnapshot();
   void LookUpAll();
   void Commit();
   void Heal();
@@ -66,10 +79,13 @@ class Scenario {
   std::vector<uint32_t> cblocks_;
   std::vector<uint64_t> oblocks_;
   std::unique_ptr<Engine> engine_;
-  std::set<uint32_t> dirty_;
+  Promises promises_;
+  std::shared_ptr<CacheSnapshot> snapshot_;
+  std::set<uint32_t> mapped_at_snapshot_;
+  bool snapshot_is_whole_ = true;
   bool created_ = false;
   std::vector<std::string> unclear_;
-  uint64_t errors_ = 0;
+  std::vector<Reason> reasons_;
   uint64_t recoveries_ = 0;
 };
 

@@ -39,6 +39,8 @@ class ShrinkTest : public testing::TestWithParam<uint32_t> {
     const auto scenario = OnDevice(device, shrinking);
     scenario->Run();
     EXPECT_EQ(absl::StrJoin(scenario->unclear(), "; "), "");
+    scenario->ExpectReasons({Reason::kIoError, Reason::kOutcomeUnknown, Reason::kLost, Reason::kCacheFailed,
+                             Reason::kMetadataNoSpace, Reason::kMetadataCorrupt});
     if (!scenario->created()) return;
     ++runs_;
     errors_ += scenario->errors();
