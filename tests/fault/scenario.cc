@@ -166,12 +166,15 @@ void Scenario::Remove(uint32_t begin, uint32_t end) {
   if (Apply(remove).ok()) promises_.Removed(begin, end);
 }
 
-void Scenario::ChangeDiscards() {
-  const std::array<DblockRange, 2> set = {{{Dblock(2), Dblock(9)}, {Dblock(20), Dblock(25)}}};
-  for (const DblockRange& range : set) promises_.SettingDiscards(range.begin.value(), range.end.value());
-  Apply(SetDiscards{.ranges = set, .discard_dirty = false}).IgnoreError();
-  const auto clear = std::span(set).first(1);
-  if (Apply(ClearDiscards{.ranges = clear}).ok()) promises_.ClearedDiscards(2, 9);
+void Scenario::Discard(uint64_t begin, uint64_t end) {
+  const std::array<DblockRange, 1> ranges = {{{Dblock(begin), Dblock(end)}}};
+  promises_.SettingDiscards(begin, end);
+  Apply(SetDiscards{.ranges = ranges, .discard_dirty = false}).IgnoreError();
+}
+
+void Scenario::ClearDiscard(uint64_t begin, uint64_t end) {
+  const std::array<DblockRange, 1> ranges = {{{Dblock(begin), Dblock(end)}}};
+  if (Apply(ClearDiscards{.ranges = ranges}).ok()) promises_.ClearedDiscards(begin, end);
 }
 
 void Scenario::ChangeHints() {
@@ -250,8 +253,9 @@ void Scenario::Run() {
   Insert(600, 640, /*dirty=*/false);
   Mark(600, 610);
   TakeSnapshot();
-  ChangeDiscards();
+  Discard(2, 25);
   ChangeHints();
+  ClearDiscard(2, 9);
   Grow();
   Remove(5, 8);
   ReadSnapshot();

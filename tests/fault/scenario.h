@@ -59,7 +59,8 @@ class Scenario {
   void Insert(uint32_t begin, uint32_t end, bool dirty);
   void Mark(uint32_t begin, uint32_t end);
   void Remove(uint32_t begin, uint32_t end);
-  void ChangeDiscards();
+  void Discard(uint64_t begin, uint64_t end);
+  void ClearDiscard(uint64_t begin, uint64_t end);
   void ChangeHints();
   void Grow();
   void TakeSnapshot();
