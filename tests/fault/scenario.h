@@ -82,7 +82,7 @@ class Scenario {
   std::unique_ptr<Engine> engine_;
   Promises promises_;
   std::shared_ptr<CacheSnapshot> snapshot_;
-  std::set<uint32_t> mapped_at_snapshot_;
+  Promises promised_at_snapshot_;
   bool snapshot_is_whole_ = true;
   bool created_ = false;
   std::vector<std::string> unclear_;
