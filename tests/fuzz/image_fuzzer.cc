@@ -1,6 +1,6 @@
-// Arbitrary metadata: probing, checking, opening, reading and changing whatever a device holds neither crashes nor
-// hangs, reads out of bounds or takes unbounded memory; and what opens for writing is free of fatal damage after a
-// commit.
+// Arbitrary metadata: probing, checking, opening, listing, looking up and changing whatever a device holds neither
+// crashes nor hangs, reads out of bounds or takes unbounded memory; and what opens for writing is free of fatal damage
+// after a commit.
 //
 // An input is a list of patches on one of some sound images.  The checksums of patched blocks are mended, so that the
 // damage gets past them; a patch may also leave the checksum wrong, or make a block one of another kind.
@@ -23,6 +23,7 @@
 #include "core/format/seal.h"
 #include "core/maintenance/checker.h"
 #include "core/maintenance/device_source.h"
+#include "tests/fuzz/metadata_reads.h"
 #include "tests/support/deepened_image.h"
 #include "tests/support/fixtures.h"
 #include "tests/support/open_cache.h"
@@ -232,12 +233,15 @@ void ReadAll(CacheMetadata& cache) {
   DMCACHED_CHECK(!discards.ok() || end <= cache.superblock().discard_blocks);
 }
 
-void ReadOnly(const std::shared_ptr<PatchedDevice>& device) {
+void ReadOnly(const std::shared_ptr<PatchedDevice>& device, FuzzedDataProvider& data) {
   (void)CacheMetadata::Probe(*device);
   OpenParams params;
   params.read_only = true;
   const auto cache = CacheMetadata::Open(device, params, NewCounters());
-  if (cache.ok()) ReadAll(**cache);
+  if (!cache.ok()) return;
+  ReadAll(**cache);
+  ListMetadata(**cache, data);
+  LookUpBlocks(**cache, data);
 }
 
 void Writable(const PatchedDevice& image, DirtyTracking tracking, FuzzedDataProvider& data) {
@@ -296,7 +300,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   const auto image = std::make_shared<PatchedDevice>(MakeImage(data));
   image->Fix();
   (void)Check(*image);
-  ReadOnly(image);
+  ReadOnly(image, data);
   Writable(*image, DirtyTracking::kExact, data);
   Writable(*image, DirtyTracking::kConservative, data);
   return 0;

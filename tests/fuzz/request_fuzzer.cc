@@ -2,7 +2,8 @@
 // included: each call ends, and the server goes on.
 //
 // An input is a list of (method, messages, when to cancel).  All calls are made as if both sides streamed: a method
-// that takes one message may get none, or several.  The server's caches lie on devices in memory.
+// that takes one message may get none, or several.  The server's caches lie on devices in memory.  request_seeds makes
+// inputs to begin with.
 #include <fuzzer/FuzzedDataProvider.h>
 #include <grpcpp/create_channel.h>
 #include <grpcpp/generic/generic_stub.h>
@@ -20,27 +21,14 @@
 #include "core/base/status.h"
 #include "core/device/memory_device.h"
 #include "dmcached/v1/cache_service.grpc.pb.h"
-#include "dmcached/v1/maintenance_service.grpc.pb.h"
-#include "dmcached/v1/metadata_service.grpc.pb.h"
 #include "server/app.h"
 #include "spdlog/sinks/null_sink.h"
+#include "tests/fuzz/methods.h"
 
 namespace dmcached {
 namespace {
 
 constexpr uint64_t kDeviceBytes = 4 << 20;
-
-// Every method, as the descriptors of the services name it.
-std::vector<const google::protobuf::MethodDescriptor*> Methods() {
-  std::vector<const google::protobuf::MethodDescriptor*> methods;
-  for (const char* service :
-       {"dmcached.v1.CacheService", "dmcached.v1.MetadataService", "dmcached.v1.MaintenanceService"}) {
-    const auto* found = google::protobuf::DescriptorPool::generated_pool()->FindServiceByName(service);
-    DMCACHED_CHECK(found != nullptr);
-    for (int i = 0; i < found->method_count(); ++i) methods.push_back(found->method(i));
-  }
-  return methods;
-}
 
 std::string PathOf(const google::protobuf::MethodDescriptor& method) {
   return "/" + method.service()->full_name() + "/" + method.name();

@@ -21,7 +21,7 @@ jobs=${JOBS:-$(nproc)}
 log=build/fuzz/build.log
 mkdir -p build/fuzz/artifacts
 if ! { cmake -C .cmake/fuzz.cmake -S . -B build/fuzz -G Ninja -DDMCACHED_TESTS=ON &&
-  ninja -C build/fuzz -j "$jobs" "${fuzzers[@]}"; } >"$log" 2>&1; then
+  ninja -C build/fuzz -j "$jobs" "${fuzzers[@]}" request_seeds; } >"$log" 2>&1; then
   tail -n 40 "$log" >&2
   exit 1
 fi
@@ -37,6 +37,11 @@ for fuzzer in "${fuzzers[@]}"; do
   # An image's execution is so short that the entropic schedule takes a third of the time.
   if [[ $name == image ]]; then arguments+=(-entropic=0); fi
   if [[ -d tests/fuzz/corpus/$name ]]; then arguments+=("tests/fuzz/corpus/$name"); fi
+  if [[ $name == request ]]; then
+    mkdir -p build/fuzz/seeds
+    build/fuzz/tests/fuzz/request_seeds build/fuzz/seeds
+    arguments+=(build/fuzz/seeds)
+  fi
   if [[ -f tests/fuzz/$name.dict ]]; then arguments+=("-dict=tests/fuzz/$name.dict"); fi
   result=0
   "build/fuzz/tests/fuzz/$fuzzer" "${arguments[@]}" >"build/fuzz/$fuzzer.log" 2>&1 || result=$?
