@@ -111,8 +111,9 @@ void Engine::Probe(const std::string& path, Callback<absl::StatusOr<ProbeResult>
   const auto shared = std::make_shared<Callback<absl::StatusOr<ProbeResult>>>(std::move(done));
   const bool taken = readers_.Schedule([opener = opener_, path, shared] {
     const auto probe = [&]() -> absl::StatusOr<ProbeResult> {
-      DMCACHED_ASSIGN_OR_RETURN(const auto device,
-                                opener({.path = path, .read_only = true, .exclusive = false, .cached = false, .allocate = false}));
+      DMCACHED_ASSIGN_OR_RETURN(
+          const auto device,
+          opener({.path = path, .read_only = true, .exclusive = false, .cached = false, .allocate = false}));
       ProbeResult result;
       result.device_bytes = device->size_bytes();
       DMCACHED_ASSIGN_OR_RETURN(result.superblock, CacheMetadata::Probe(*device));

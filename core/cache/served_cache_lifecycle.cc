@@ -40,7 +40,8 @@ absl::StatusOr<std::shared_ptr<BlockDevice>> ServedCache::OpenDevice(const std::
   if (path.empty()) return nullptr;
   DMCACHED_ASSIGN_OR_RETURN(
       std::unique_ptr<BlockDevice> device,
-      environment_.opener({.path = path, .read_only = read_only, .exclusive = true, .cached = false, .allocate = allocate}));
+      environment_.opener(
+          {.path = path, .read_only = read_only, .exclusive = true, .cached = false, .allocate = allocate}));
   return std::shared_ptr<BlockDevice>(std::move(device));
 }
 

@@ -52,8 +52,8 @@ std::optional<ArrayCheck::Part> ArrayCheck::WholePart(const ArrayShape& shape, u
   return Part{location, array_block * shape.per_block(), needed, block};
 }
 
-absl::StatusOr<ArrayCheck::Extent> ArrayCheck::Walk(const ArrayShape& shape, const WalkedIndex& index,
-                                                    const Take& take, const Visit& visit) {
+absl::StatusOr<ArrayCheck::Extent> ArrayCheck::Walk(const ArrayShape& shape, const WalkedIndex& index, const Take& take,
+                                                    const Visit& visit) {
   std::vector<uint32_t> locations;
   std::vector<uint32_t> array_blocks;
   for (uint64_t i = 0; i < index.locations.size(); ++i) {
@@ -218,11 +218,10 @@ absl::Status ArrayCheck::ReportDuplicates(const ArrayShape& shape, const WalkedI
 // --- Dirty bits of version 2 ---
 
 absl::Status ArrayCheck::DirtyBits(const ArrayShape& shape, const WalkedIndex& index) {
-  DMCACHED_ASSIGN_OR_RETURN(
-      const Extent extent,
-      Walk(
-          shape, index, [&](size_t, const Part& part) { return TakeDirtyWords(shape, part); },
-          [&](const Part& part) { VisitDirtyWords(shape, part); }));
+  DMCACHED_ASSIGN_OR_RETURN(const Extent extent,
+                            Walk(
+                                shape, index, [&](size_t, const Part& part) { return TakeDirtyWords(shape, part); },
+                                [&](const Part& part) { VisitDirtyWords(shape, part); }));
   ReportSurplus(shape, index, extent);
   ReportDirtyUnmapped(index);
   return absl::OkStatus();
@@ -288,14 +287,16 @@ absl::Status ArrayCheck::Discards(const ArrayShape& shape, const WalkedIndex& in
   };
   DMCACHED_ASSIGN_OR_RETURN(
       const Extent extent,
-      Walk(shape, index, [&](size_t, const Part& part) { return !HasBitsPastEnd(part, bits); }, visit));
+      Walk(
+          shape, index, [&](size_t, const Part& part) { return !HasBitsPastEnd(part, bits); }, visit));
   ReportSurplus(shape, index, extent);
   return absl::OkStatus();
 }
 
 absl::Status ArrayCheck::Hints(const ArrayShape& shape, const WalkedIndex& index) {
-  DMCACHED_ASSIGN_OR_RETURN(const Extent extent, Walk(
-          shape, index, [](size_t, const Part&) { return true; }, [](const Part&) {}));
+  DMCACHED_ASSIGN_OR_RETURN(const Extent extent,
+                            Walk(
+                                shape, index, [](size_t, const Part&) { return true; }, [](const Part&) {}));
   if (extent.end == 0 && index.complete) {
     if (shape.entries > 0) {
       Report(FindingKind::kHintArrayEmpty, Severity::kRepairable, shape.kind, shape.root, std::nullopt,

@@ -39,7 +39,9 @@ class CblockBits {
   void SetDirtyKnown(uint64_t begin, uint64_t end) { SetRange(dirty_known_, begin, end); }
   void SetDirty(uint64_t cblock) { Set(dirty_, cblock); }
   // The same for [begin, begin + count) at once; bit i is that of `begin` + i, and none is set behind the last.
-  void MergeMapped(uint64_t begin, uint64_t count, std::span<const uint64_t> bits) { Merge(mapped_, begin, count, bits); }
+  void MergeMapped(uint64_t begin, uint64_t count, std::span<const uint64_t> bits) {
+    Merge(mapped_, begin, count, bits);
+  }
   void MergeDirty(uint64_t begin, uint64_t count, std::span<const uint64_t> bits) { Merge(dirty_, begin, count, bits); }
   // 64 dirty bits at once.
   void SetDirtyWord(uint64_t word, uint64_t bits);

@@ -1,8 +1,8 @@
 // Finds every oblock that is mapped more than once, in 8 bytes per mapping.
 //
-// Oblocks of an origin that is small, and not out of proportion to the mappings, are told by bits; all others are spread
-// over parts.  Which cblocks they belong to is found by a second walk, which only a damaged image needs.
-// Memory: at most that of OriginParts, and 2.5 MiB for the bits.
+// Oblocks of an origin that is small, and not out of proportion to the mappings, are told by bits; all others are
+// spread over parts.  Which cblocks they belong to is found by a second walk, which only a damaged image needs. Memory:
+// at most that of OriginParts, and 2.5 MiB for the bits.
 #ifndef DMCACHED_CORE_MAINTENANCE_DUPLICATE_ORIGINS_H_
 #define DMCACHED_CORE_MAINTENANCE_DUPLICATE_ORIGINS_H_
 

@@ -63,7 +63,8 @@ class MappingWords {
     last_ = last;
     const auto used = std::span<const uint64_t>(words).first(count);
     dirty_[w] = (all & kMappingFlagDirty) == 0 ? 0 : BitsOf(kMappingFlagDirty, used);
-    mapped_[w] = (common & kMappingFlagValid) != 0 ? ~uint64_t{0} >> (kBitsPerWord - count) : BitsOf(kMappingFlagValid, used);
+    mapped_[w] =
+        (common & kMappingFlagValid) != 0 ? ~uint64_t{0} >> (kBitsPerWord - count) : BitsOf(kMappingFlagValid, used);
     Oblock* oblock = oblock_.data() + oblocks_;
     if ((common & kMappingFlagValid) != 0) {
       for (uint64_t i = 0; i < count; ++i) oblock[i] = Oblock(words[i] >> kMappingFlagBits);

@@ -70,7 +70,8 @@ absl::Status OriginParts::Finish(Executor* executor, const std::function<absl::S
   EndSegments();
   const uint64_t parts = uint64_t{1} << part_bits_;
   doubtful_.resize(parts);
-  const uint64_t wave = std::max<uint64_t>(1, kWaveOblocks / std::max(kPartOblocks, segments_ * kSegmentOblocks / parts));
+  const uint64_t wave =
+      std::max<uint64_t>(1, kWaveOblocks / std::max(kPartOblocks, segments_ * kSegmentOblocks / parts));
   for (uint64_t begin = 0; begin < parts; begin += wave) {
     DMCACHED_RETURN_IF_ERROR(interrupted());
     const uint64_t end = std::min(begin + wave, parts);

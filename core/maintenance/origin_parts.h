@@ -59,9 +59,9 @@ class OriginParts {
     uint64_t* end = nullptr;
   };
   struct Lane {
-    std::vector<Cursor> cursors;        // By part.
-    std::vector<uint64_t> fields;       // Of two bits: a hash was met, was met again.
-    std::vector<uint64_t> candidates;   // Oblocks whose hash was met again.
+    std::vector<Cursor> cursors;       // By part.
+    std::vector<uint64_t> fields;      // Of two bits: a hash was met, was met again.
+    std::vector<uint64_t> candidates;  // Oblocks whose hash was met again.
   };
 
   static uint64_t Mixed(uint64_t oblock) { return oblock * 0x9E3779B97F4A7C15; }

@@ -28,9 +28,11 @@ absl::Status ClearNeedsCheck(BlockDevice& device) {
 }  // namespace
 
 absl::StatusOr<CheckOutcome> CheckPath(const DeviceOpener& opener, const PathCheck& check, CheckSink& sink) {
-  DMCACHED_ASSIGN_OR_RETURN(
-      const std::unique_ptr<BlockDevice> device,
-      opener({.path = check.path, .read_only = !check.clear_needs_check, .exclusive = true, .cached = true, .allocate = false}));
+  DMCACHED_ASSIGN_OR_RETURN(const std::unique_ptr<BlockDevice> device, opener({.path = check.path,
+                                                                               .read_only = !check.clear_needs_check,
+                                                                               .exclusive = true,
+                                                                               .cached = true,
+                                                                               .allocate = false}));
   DeviceSource source(*device, check.interrupted);
   CheckOptions options;
   options.executor = check.executor;

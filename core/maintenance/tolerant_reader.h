@@ -41,7 +41,7 @@ class TolerantReader {  // Not thread-safe.
   CheckSource& source() { return source_; }
 
  private:
-  static constexpr size_t kChunkBlocks = 64;   // Read at once: they fit into a processor's own cache.
+  static constexpr size_t kChunkBlocks = 64;  // Read at once: they fit into a processor's own cache.
   static constexpr size_t kWaveBlocks = 512;  // Between two visits: 2 MiB, if every block is left.
 
   struct Left {

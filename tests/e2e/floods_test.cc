@@ -228,7 +228,7 @@ TEST_F(FloodsTest, AStreamOfMutationsThatIsNeverReadIsHeldBack) {
 TEST_F(FloodsTest, ChecksThatAreNeverReadAreBounded) {
   constexpr size_t kRefused = 500;
   struct Caller {
-    Context context;
+    std::unique_ptr<Context> context;
     std::unique_ptr<grpc::ClientReader<v1::CheckResponse>> stream;
   };
   v1::CheckRequest request;
@@ -240,8 +240,16 @@ TEST_F(FloodsTest, ChecksThatAreNeverReadAreBounded) {
   for (size_t i = 0; i < callers.size(); ++i) {
     // All but the last are there already.
     if (i + 1 == callers.size()) ExpectChecks(kCache);
-    callers[i].stream = stub->Check(&callers[i].context, request);
-    ASSERT_TRUE(callers[i].stream->Read(&response));
+    // The check that has just ended may still count for a moment.
+    for (bool begun = false; !begun;) {
+      callers[i] = {std::make_unique<Context>(), nullptr};
+      callers[i].stream = stub->Check(callers[i].context.get(), request);
+      begun = callers[i].stream->Read(&response);
+      if (!begun) {
+        ASSERT_EQ(i + 1, callers.size());
+        ASSERT_THAT(callers[i].stream->Finish(), FailsWith(Reason::kOverloaded));
+      }
+    }
   }
   for (size_t i = 0; i < kRefused; ++i) {
     Context context;
@@ -254,7 +262,8 @@ TEST_F(FloodsTest, ChecksThatAreNeverReadAreBounded) {
   const double grown = Scraped().At("process_resident_memory_bytes") - before;
   RecordProperty("grown_bytes", std::to_string(grown));
   if (kMemoryTells) {
-    EXPECT_LT(grown, static_cast<double>(CheckRunner::kMaxChecks) * 1024 * 1024);
+    constexpr double kRunningCheck = 32.0 * 1024 * 1024;  // What the one that runs works with.
+    EXPECT_LT(grown, kRunningCheck + static_cast<double>(CheckRunner::kMaxChecks) * 1024 * 1024);
   }
   // One reads to its end, the others go: there is room for others again.
   uint64_t findings = 0;
@@ -263,7 +272,7 @@ TEST_F(FloodsTest, ChecksThatAreNeverReadAreBounded) {
   EXPECT_THAT(callers[0].stream->Finish(), Succeeds());
   EXPECT_GT(findings, 1000u);
   ExpectChecks(kCache);
-  for (Caller& caller : callers) caller.context.TryCancel();
+  for (Caller& caller : callers) caller.context->TryCancel();
   ExpectChecks(kCache);
 }
 

@@ -206,7 +206,8 @@ class History {
   void CheckMedium(const CacheContents& expected) {
     const WalkedImage walked = WalkImage(device_->Image());
     EXPECT_EQ(walked.Faults(), "");
-    EXPECT_EQ(Alarms(*device_).ToString(), "");
+    // No rpc chooses a discard geometry by itself, as this test does: it need not cover what is mapped.
+    EXPECT_EQ(Alarms(*device_).ToString(/*but=*/FindingKind::kOblockBeyondOrigin), "");
     EXPECT_EQ(Difference(walked.contents, expected), "");
   }
 

@@ -4,6 +4,7 @@
 #define DMCACHED_TESTS_SUPPORT_ALARMS_H_
 
 #include <cstddef>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -34,11 +35,12 @@ class Alarms : public CheckSink {
   bool any() const { return !status_.ok() || !findings_.empty(); }
   const std::vector<Finding>& findings() const { return findings_; }
   const CheckSummary& summary() const { return summary_; }
-  // All of them joined, or why the checker gave up; empty for a sound image.
-  std::string ToString() const {
+  // All of them but those of one kind, joined, or why the checker gave up; empty for a sound image.
+  std::string ToString(std::optional<FindingKind> but = std::nullopt) const {
     if (!status_.ok()) return "the checker gives up: " + status_.ToString();
     std::string text;
     for (const Finding& finding : findings_) {
+      if (finding.kind == but) continue;
       absl::StrAppend(&text, text.empty() ? "the checker says: " : "; ", SeverityName(finding.severity), ": ",
                       finding.message);
     }

@@ -130,7 +130,9 @@ TEST(DuplicateOriginsTest, IsInterrupted) {
   }
 }
 
-MappingWords::Rules Version2(uint64_t oblock_end) { return {.known_flags = kMappingFlagValid, .oblock_end = oblock_end}; }
+MappingWords::Rules Version2(uint64_t oblock_end) {
+  return {.known_flags = kMappingFlagValid, .oblock_end = oblock_end};
+}
 
 AlignedBuffer BlockOf(std::span<const uint64_t> words) {
   AlignedBuffer block(kMetadataBlockBytes);
