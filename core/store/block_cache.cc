@@ -18,10 +18,10 @@ void BlockCache::Adopt(Frame* frame, Slot* slot) {
   DMCACHED_CHECK(slot->frame == nullptr);
   frame->slot = slot;
   frame->position = frames_.size();
-  frame->referenced = true;
   slot->frame = frame;
   slot->bytes = frame->bytes;
   slot->running = frame->state == Frame::State::kRunning;
+  slot->referenced = true;
   frames_.push_back(frame);
 }
 
@@ -48,8 +48,8 @@ void BlockCache::Trim(size_t coming) {
     Frame* frame = frames_[hand_];
     if (frame->state != Frame::State::kClean || frame->pins > 0) {
       ++hand_;
-    } else if (frame->referenced) {
-      frame->referenced = false;
+    } else if (frame->slot->referenced) {
+      frame->slot->referenced = false;
       ++hand_;
     } else {
       Drop(frame);

@@ -26,6 +26,7 @@ struct Slot {
   uint64_t mark = 0;           // Who named it last (BlockSet): epoch * 2, plus 1 if it is to be changed.
   uint32_t location = 0;       // Metadata block; every metadata block number fits.
   bool running = false;        // The frame is kRunning.
+  bool referenced = false;     // Since the clock hand came by.  Here: naming a block does not touch its frame.
 };
 
 struct Frame {
@@ -43,8 +44,7 @@ struct Frame {
   Slot* slot = nullptr;  // Null: a newer frame took its place, or it is not linked yet.
   uint32_t pins = 0;
   State state = State::kClean;
-  bool referenced = false;  // Since the clock hand came by.
-  size_t position = 0;      // In BlockCache's list.
+  size_t position = 0;  // In BlockCache's list.
 };
 
 // Frees a frame that no slot, no pin and no transaction needs any more.

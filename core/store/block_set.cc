@@ -4,7 +4,6 @@
 
 #include "core/base/check.h"
 #include "core/format/seal.h"
-#include "core/store/packed_array.h"
 #include "core/store/store.h"
 
 namespace dmcached {
@@ -29,21 +28,15 @@ bool BlockSet::too_large() const {
   return named_.size() + missing_.size() > allowed;
 }
 
-bool BlockSet::Read(PackedArray& array, uint64_t index) { return Name(array, index, false); }
-
-bool BlockSet::Change(PackedArray& array, uint64_t index) { return Name(array, index, true); }
-
-bool BlockSet::Name(PackedArray& array, uint64_t index, bool change) {
+bool BlockSet::NameFirst(PackedArray& array, uint64_t index, uint64_t mark) {
   Slot& slot = array.slot(index);
   const uint64_t read_mark = epoch_ * 2;
-  const uint64_t change_mark = read_mark + 1;
-  if (slot.mark == change_mark || (slot.mark == read_mark && !change)) return slot.frame != nullptr;
   const bool named_before = slot.mark == read_mark;
-  slot.mark = change ? change_mark : read_mark;
-  if (change && !slot.running) ++copies_;
+  if (mark != read_mark && !slot.running) ++copies_;
+  slot.mark = mark;
   if (named_before) return slot.frame != nullptr;
   if (slot.frame != nullptr) {
-    slot.frame->referenced = true;
+    slot.referenced = true;
     named_.push_back(slot.frame);
     return true;
   }

@@ -17,11 +17,11 @@
 #include "core/store/array_kind.h"
 #include "core/store/block_cache.h"
 #include "core/store/bulk_writer.h"
+#include "core/store/packed_array.h"
 
 namespace dmcached {
 
 class Store;
-class PackedArray;
 
 // Blocks that one request may pin beyond the cache's budget.
 inline constexpr size_t kMaxPinnedBlocks = 8192;
@@ -34,9 +34,9 @@ class BlockSet {  // Not thread-safe; used by one request.
   BlockSet& operator=(const BlockSet&) = delete;
 
   // Names block `index` of `array`; true if it is resident.  Naming it again costs one comparison.
-  bool Read(PackedArray& array, uint64_t index);
+  bool Read(PackedArray& array, uint64_t index) { return Name(array, index, epoch_ * 2); }
   // The same for a block that will be changed.
-  bool Change(PackedArray& array, uint64_t index);
+  bool Change(PackedArray& array, uint64_t index) { return Name(array, index, epoch_ * 2 + 1); }
 
   // Whether every block named so far is resident and every bulk block is written: the operation may go on.
   bool complete() const { return missing_.empty() && unwritten_.empty(); }
@@ -75,7 +75,12 @@ class BlockSet {  // Not thread-safe; used by one request.
     absl::Status status;
   };
 
-  bool Name(PackedArray& array, uint64_t index, bool change);
+  bool Name(PackedArray& array, uint64_t index, uint64_t mark) {
+    const Slot& slot = array.slot(index);
+    // No mark is above those of this round, which began last.
+    return slot.mark >= mark ? slot.frame != nullptr : NameFirst(array, index, mark);
+  }
+  bool NameFirst(PackedArray& array, uint64_t index, uint64_t mark);
   absl::Status InstallOne(Missing& missing);
   void DropMissing();
   void ReadRun(std::span<Missing> run);

@@ -56,9 +56,10 @@ class Store {
   // needs is left.  `extra_nodes`: index nodes that the change adds.
   absl::Status CheckSpace(uint64_t blocks, uint64_t extra_nodes = 0);
   // The block's bytes, writable; header and entries as on disk (checksum and location are filled in at the commit).
-  std::span<std::byte> Writable(ArrayKind kind, uint64_t index) {
-    const Slot& slot = array(kind).slot(index);
-    if (!slot.running) MakeWritable(kind, index);
+  std::span<std::byte> Writable(ArrayKind kind, uint64_t index) { return Writable(array(kind), index); }
+  std::span<std::byte> Writable(PackedArray& array, uint64_t index) {
+    const Slot& slot = array.slot(index);
+    if (!slot.running) MakeWritable(array.kind(), index);
     return {slot.bytes, kMetadataBlockBytes};
   }
   // A fresh location for a block that BulkWriter writes.

@@ -63,7 +63,7 @@ TEST_F(BlockCacheTest, PinnedFramesAreNotEvicted) {
 }
 
 TEST_F(BlockCacheTest, FramesInUseSurviveOneRoundOfTheHand) {
-  for (size_t i = 0; i < 8; ++i) Fill(i)->referenced = i == 2;
+  for (size_t i = 0; i < 8; ++i) Fill(i)->slot->referenced = i == 2;
   TrimFully();
   EXPECT_NE(slots_[2].frame, nullptr);
   EXPECT_EQ(resident(), 4u);
