@@ -1,25 +1,12 @@
 #include "core/cache/block_states.h"
 
+#include <algorithm>
 #include <bit>
+#include <utility>
 
 #include "core/base/check.h"
 
 namespace dmcached {
-
-void BlockStates::Remove(uint32_t cblock) {
-  DMCACHED_CHECK(mapped(cblock));
-  SetDirtyBit(cblock, false);
-  Clear(&Word::mapped, cblock);
-  --mapped_count_;
-  Hold(cblock);
-  removed_running_.push_back(cblock);
-}
-
-void BlockStates::Hold(uint32_t cblock) {
-  if (Test(&Word::held, cblock)) return;
-  Set(&Word::held, cblock);
-  ++held_count_;
-}
 
 void BlockStates::LoadMappedWord(uint32_t word, uint64_t bits) {
   words_[word].mapped = bits & Within(word);
@@ -31,23 +18,23 @@ void BlockStates::LoadDirtyWord(uint32_t word, uint64_t bits) {
   dirty_count_ += static_cast<uint32_t>(std::popcount(words_[word].dirty & words_[word].mapped));
 }
 
-void BlockStates::GiveUp(std::span<const uint32_t> claimed) {
-  for (const uint32_t cblock : claimed) Clear(&Word::claimed, cblock);
-}
-
 void BlockStates::Resize(uint32_t size) {
   for (uint32_t i = size; i < size_; ++i) {
     if (mapped(i)) removed_running_.push_back(i);
   }
   size_ = size;
-  words_.resize(CeilDiv(size, 64));
+  HugeMemory memory(CeilDiv(size, 64) * sizeof(Word));
+  const std::span<Word> words(reinterpret_cast<Word*>(memory.data()), CeilDiv(size, 64));
+  std::copy_n(words_.begin(), std::min(words_.size(), words.size()), words.begin());
+  memory_ = std::move(memory);
+  words_ = words;
   if (!words_.empty()) {
     const uint64_t within = Within(words_.size() - 1);
     for (const Bits bits : {&Word::mapped, &Word::dirty, &Word::held}) words_.back().*bits &= within;
   }
   for (const auto* removed : {&removed_running_, &removed_committing_}) {
     for (const uint32_t cblock : *removed) {
-      if (cblock < size) Set(&Word::held, cblock);
+      if (cblock < size) words_[cblock / 64].held |= Bit(cblock);
     }
   }
   if (cursor_ >= size) cursor_ = 0;
@@ -112,7 +99,7 @@ void BlockStates::Prepare() {
 void BlockStates::Finish() {
   for (const uint32_t cblock : removed_committing_) {
     if (cblock >= size_ || !Test(&Word::held, cblock)) continue;
-    Clear(&Word::held, cblock);
+    words_[cblock / 64].held &= ~Bit(cblock);
     --held_count_;
   }
   removed_committing_.clear();

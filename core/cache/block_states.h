@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "core/base/check.h"
+#include "core/base/huge_memory.h"
 #include "core/base/ids.h"
 
 namespace dmcached {
@@ -39,18 +40,35 @@ class BlockStates {  // Not thread-safe.
   void Prefetch(uint32_t cblock) const { __builtin_prefetch(words_.data() + cblock / 64, 1); }
 
   void SetMapped(uint32_t cblock) {
-    DMCACHED_CHECK(!mapped(cblock));
-    Set(&Word::mapped, cblock);
+    Word& word = words_[cblock / 64];
+    const uint64_t bit = Bit(cblock);
+    DMCACHED_CHECK((word.mapped & bit) == 0);
+    word.mapped |= bit;
     ++mapped_count_;
-    if (dirty_bit(cblock)) ++dirty_count_;
+    dirty_count_ += (word.dirty & bit) != 0 ? 1 : 0;
   }
   // Unmapped, its dirty bit cleared, held until the removal is durable.
-  void Remove(uint32_t cblock);
-  void SetDirtyBit(uint32_t cblock, bool dirty) {
-    if (dirty_bit(cblock) == dirty) return;
-    dirty ? Set(&Word::dirty, cblock) : Clear(&Word::dirty, cblock);
-    if (!mapped(cblock)) return;
-    dirty ? ++dirty_count_ : --dirty_count_;
+  void Remove(uint32_t cblock) {
+    Word& word = words_[cblock / 64];
+    const uint64_t bit = Bit(cblock);
+    DMCACHED_CHECK((word.mapped & bit) != 0);
+    --mapped_count_;
+    dirty_count_ -= (word.dirty & bit) != 0 ? 1 : 0;
+    held_count_ += (word.held & bit) == 0 ? 1 : 0;
+    word.mapped &= ~bit;
+    word.dirty &= ~bit;
+    word.held |= bit;
+    removed_running_.push_back(cblock);
+  }
+  // False if it was as asked.
+  bool SetDirtyBit(uint32_t cblock, bool dirty) {
+    Word& word = words_[cblock / 64];
+    const uint64_t bit = Bit(cblock);
+    if (((word.dirty & bit) != 0) == dirty) return false;
+    word.dirty ^= bit;
+    const uint32_t counted = (word.mapped & bit) != 0 ? 1 : 0;
+    dirty ? dirty_count_ += counted : dirty_count_ -= counted;
+    return true;
   }
   // As found on the device, while loading: 64 cblocks at once, mapped bits first.
   void LoadMappedWord(uint32_t word, uint64_t bits);
@@ -65,14 +83,26 @@ class BlockStates {  // Not thread-safe.
   // Calls `take` for free cblocks, once round from where the last call ended, until it returns false.
   void VisitFree(const std::function<bool(Cblock)>& take);
 
-  // Claims cblocks for one request, so that it hears of those that it names twice: Claim is false for them.  All claims
-  // are given up before the next request.
-  bool Claim(uint32_t cblock) {
-    if (Test(&Word::claimed, cblock)) return false;
-    Set(&Word::claimed, cblock);
+  // Claims cblocks for one request, so that it hears of those that it names twice.  All claims are given up before the
+  // next request.
+  bool claimed(uint32_t cblock) const { return Test(&Word::claimed, cblock); }
+  // False if the cblock is claimed, or not free.
+  bool ClaimFree(uint32_t cblock) {
+    Word& word = words_[cblock / 64];
+    const uint64_t bit = Bit(cblock);
+    if (((word.mapped | word.held | word.claimed) & bit) != 0) return false;
+    word.claimed |= bit;
     return true;
   }
-  void GiveUp(std::span<const uint32_t> claimed);
+  // False if the cblock is claimed.
+  bool Claim(uint32_t cblock) {
+    Word& word = words_[cblock / 64];
+    const uint64_t bit = Bit(cblock);
+    if ((word.claimed & bit) != 0) return false;
+    word.claimed |= bit;
+    return true;
+  }
+  void GiveUp(uint32_t cblock) { words_[cblock / 64].claimed &= ~Bit(cblock); }
 
   // The running transaction is being committed, or has become durable.
   void Prepare();
@@ -80,21 +110,19 @@ class BlockStates {  // Not thread-safe.
 
  private:
   struct Word {  // Of 64 cblocks.
-    uint64_t mapped = 0;
-    uint64_t dirty = 0;
-    uint64_t held = 0;
-    uint64_t claimed = 0;
+    uint64_t mapped;
+    uint64_t dirty;
+    uint64_t held;
+    uint64_t claimed;
   };
   using Bits = uint64_t Word::*;
 
   bool Test(Bits bits, uint32_t i) const { return ((words_[i / 64].*bits >> (i % 64)) & 1) != 0; }
-  void Set(Bits bits, uint32_t i) { words_[i / 64].*bits |= uint64_t{1} << (i % 64); }
-  void Clear(Bits bits, uint32_t i) { words_[i / 64].*bits &= ~(uint64_t{1} << (i % 64)); }
+  static uint64_t Bit(uint32_t i) { return uint64_t{1} << (i % 64); }
   // The bits of a word that stand for cblocks.
   uint64_t Within(size_t word) const {
     return word + 1 == words_.size() && size_ % 64 != 0 ? (uint64_t{1} << (size_ % 64)) - 1 : ~uint64_t{0};
   }
-  void Hold(uint32_t cblock);
   void Recount();
 
   uint32_t size_ = 0;
@@ -102,7 +130,8 @@ class BlockStates {  // Not thread-safe.
   uint32_t dirty_count_ = 0;
   uint32_t held_count_ = 0;
   uint32_t cursor_ = 0;
-  std::vector<Word> words_;
+  HugeMemory memory_;
+  std::span<Word> words_;  // In `memory_`.
   std::vector<uint32_t> removed_running_;
   std::vector<uint32_t> removed_committing_;
 };

@@ -10,9 +10,10 @@ namespace dmcached {
 absl::Status CacheMetadata::MarkDirty(const dmcached::MarkDirty& request, BlockSet& set) {
   DMCACHED_RETURN_IF_ERROR(CheckWritable());
   DMCACHED_RETURN_IF_ERROR(CheckColumns(request.cblocks.size(), request.cblocks.size(), "cblocks"));
+  const Ahead states(request.cblocks.size(), [&](size_t i) { states_.Prefetch(request.cblocks[i]); });
   for (size_t i = 0; i < request.cblocks.size(); ++i) {
     const uint32_t cblock = request.cblocks[i];
-    PrefetchStates(request.cblocks, i);
+    states.Reach(i);
     DMCACHED_RETURN_IF_ERROR(CheckCblock(cblock, i));
     if (!states_.mapped(cblock)) {
       return MakeItemError(Reason::kNotMapped, i, absl::StrCat("item ", i, ": cblock ", cblock, " is not mapped"));
@@ -24,9 +25,10 @@ absl::Status CacheMetadata::MarkDirty(const dmcached::MarkDirty& request, BlockS
   }
   if (!set.complete()) return absl::OkStatus();
   DMCACHED_RETURN_IF_ERROR(store_->CheckSpace(set.copies()));
+  const Ahead bits(request.cblocks.size(), [&](size_t i) { PrefetchDirty(request.cblocks[i]); });
   for (size_t i = 0; i < request.cblocks.size(); ++i) {
     const uint32_t cblock = request.cblocks[i];
-    PrefetchDirty(request.cblocks, i);
+    bits.Reach(i);
     if (discarded_ > 0) ClearDiscardOf(Oblock(MappingWord(cblock) >> kMappingFlagBits));
     StoreDirty(cblock, true);
   }
@@ -43,8 +45,9 @@ absl::Status CacheMetadata::ClearDirty(const dmcached::ClearDirty& request, Bloc
   }
   if (!set.complete()) return absl::OkStatus();
   DMCACHED_RETURN_IF_ERROR(store_->CheckSpace(set.copies()));
+  const Ahead bits(request.cblocks.size(), [&](size_t i) { PrefetchDirty(request.cblocks[i]); });
   for (size_t i = 0; i < request.cblocks.size(); ++i) {
-    PrefetchDirty(request.cblocks, i);
+    bits.Reach(i);
     StoreDirty(request.cblocks[i], false);
   }
   Applied(MutationOp::kClearDirty, request.cblocks.size(), set);

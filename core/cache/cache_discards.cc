@@ -122,7 +122,7 @@ void CacheMetadata::WriteDiscardRanges(std::span<const DblockRange> ranges, bool
     const uint64_t old = store_->array(ArrayKind::kDiscards).Word(entry);
     const uint64_t changed = set_bits ? ~old & mask : old & mask;
     if (changed == 0) return;
-    SetWord(ArrayKind::kDiscards, entry, old ^ changed);
+    SetWord(store_->array(ArrayKind::kDiscards), entry, old ^ changed);
     const auto bits = static_cast<uint64_t>(std::popcount(changed));
     discarded_ = set_bits ? discarded_ + bits : discarded_ - bits;
   });

@@ -3,27 +3,24 @@
 #define DMCACHED_CORE_CACHE_CACHE_ITEMS_H_
 
 #include "core/base/le.h"
+#include "core/cache/ahead.h"
 #include "core/cache/cache_metadata.h"
 #include "core/format/layout.h"
 
 namespace dmcached {
 
-inline void CacheMetadata::PrefetchStates(std::span<const uint32_t> cblocks, size_t i) const {
-  if (i + kAhead < cblocks.size()) states_.Prefetch(cblocks[i + kAhead]);
+inline void CacheMetadata::PrefetchMapping(uint32_t cblock) const {
+  states_.Prefetch(cblock);
+  store_->array(ArrayKind::kMappings).PrefetchWord(cblock);
 }
-inline void CacheMetadata::PrefetchMapping(std::span<const uint32_t> cblocks, size_t i) const {
-  if (i + kAhead < cblocks.size()) store_->array(ArrayKind::kMappings).PrefetchWord(cblocks[i + kAhead]);
-}
-inline void CacheMetadata::PrefetchDirty(std::span<const uint32_t> cblocks, size_t i) const {
-  if (superblock_.version == 1) return PrefetchMapping(cblocks, i);
-  if (i + kAhead < cblocks.size()) store_->array(ArrayKind::kDirty).PrefetchWord(cblocks[i + kAhead] / kBitsPerWord);
-}
-inline void CacheMetadata::PrefetchOrigin(std::span<const uint64_t> oblocks, size_t i) const {
-  if (i + kAhead < oblocks.size()) origin_index_.Prefetch(Oblock(oblocks[i + kAhead]));
+inline void CacheMetadata::PrefetchDirty(uint32_t cblock) const {
+  if (superblock_.version == 1) return PrefetchMapping(cblock);
+  states_.Prefetch(cblock);
+  store_->array(ArrayKind::kDirty).PrefetchWord(cblock / kBitsPerWord);
 }
 
-inline void CacheMetadata::SetWord(ArrayKind kind, uint64_t entry, uint64_t word) {
-  StoreLe(store_->Writable(kind, entry / kArrayWordsPerBlock).data() + PackedArray::WordOffset(entry), word);
+inline void CacheMetadata::SetWord(PackedArray& array, uint64_t entry, uint64_t word) {
+  StoreLe(store_->Writable(array, entry / kArrayWordsPerBlock).data() + PackedArray::WordOffset(entry), word);
 }
 
 inline bool CacheMetadata::NameDirtyChange(uint32_t cblock, BlockSet& set) {
@@ -34,29 +31,31 @@ inline bool CacheMetadata::NameDirtyChange(uint32_t cblock, BlockSet& set) {
 }
 
 inline void CacheMetadata::StoreDirty(uint32_t cblock, bool dirty) {
-  if (states_.dirty_bit(cblock) == dirty) return;
-  states_.SetDirtyBit(cblock, dirty);
+  if (!states_.SetDirtyBit(cblock, dirty)) return;
   if (superblock_.version == 1) {
     const uint64_t word = MappingWord(cblock);
-    SetWord(ArrayKind::kMappings, cblock, dirty ? word | kMappingFlagDirty : word & ~kMappingFlagDirty);
+    SetWord(store_->array(ArrayKind::kMappings), cblock, dirty ? word | kMappingFlagDirty : word & ~kMappingFlagDirty);
     return;
   }
   const uint32_t entry = cblock / kBitsPerWord;
   const uint64_t bit = uint64_t{1} << (cblock % kBitsPerWord);
-  const uint64_t word = store_->array(ArrayKind::kDirty).Word(entry);
-  SetWord(ArrayKind::kDirty, entry, dirty ? word | bit : word & ~bit);
+  PackedArray& bits = store_->array(ArrayKind::kDirty);
+  const uint64_t word = bits.Word(entry);
+  SetWord(bits, entry, dirty ? word | bit : word & ~bit);
 }
 
 inline bool CacheMetadata::ReadMapping(uint32_t cblock, BlockSet& set) {
   return set.Read(store_->array(ArrayKind::kMappings), cblock / kArrayWordsPerBlock);
 }
 
-inline std::optional<Cblock> CacheMetadata::FindOblock(Oblock oblock, BlockSet& set) {
-  return origin_index_.Find(oblock, [&](Cblock cblock) {
-    if (cblock.value() >= superblock_.cache_blocks || !states_.mapped(cblock.value())) return false;
-    if (!ReadMapping(cblock.value(), set)) return false;  // Asked again when the block is resident.
-    return MappingWord(cblock.value()) >> kMappingFlagBits == oblock.value();
-  });
+inline bool CacheMetadata::MapsTo(Cblock cblock, Oblock oblock, BlockSet& set) {
+  if (cblock.value() >= superblock_.cache_blocks || !states_.mapped(cblock.value())) return false;
+  if (!ReadMapping(cblock.value(), set)) return false;  // Asked again when the block is resident.
+  return MappingWord(cblock.value()) >> kMappingFlagBits == oblock.value();
+}
+
+inline std::optional<Cblock> CacheMetadata::FindOblock(Oblock oblock, uint64_t hash, BlockSet& set) {
+  return origin_index_.Find(hash, [&](Cblock cblock) { return MapsTo(cblock, oblock, set); });
 }
 
 }  // namespace dmcached

@@ -5,7 +5,6 @@
 #include "core/base/status.h"
 #include "core/cache/cache_items.h"
 #include "core/cache/cache_metadata.h"
-#include "core/cache/claims.h"
 #include "core/format/layout.h"
 
 namespace dmcached {
@@ -16,50 +15,79 @@ absl::Status CacheMetadata::InsertMappings(const dmcached::InsertMappings& reque
   if (!request.dirty.empty()) {
     DMCACHED_RETURN_IF_ERROR(CheckColumns(request.cblocks.size(), request.dirty.size(), "dirty bits"));
   }
-  if (const auto i = duplicates_.Find(request.oblocks); i.has_value()) {
-    return MakeItemError(Reason::kInvalidRequest, *i,
-                         absl::StrCat("item ", *i, ": oblock ", request.oblocks[*i], " is twice in the request"));
-  }
   Claims claims(states_, request.cblocks);
-  for (size_t i = 0; i < request.cblocks.size(); ++i) {
-    const uint32_t cblock = request.cblocks[i];
-    const Oblock oblock(request.oblocks[i]);
-    PrefetchStates(request.cblocks, i);
-    PrefetchOrigin(request.oblocks, i);
-    DMCACHED_RETURN_IF_ERROR(CheckCblock(cblock, i));
-    DMCACHED_RETURN_IF_ERROR(claims.ClaimNext());
-    DMCACHED_RETURN_IF_ERROR(CheckOblock(oblock.value(), i));
-    if (!states_.IsFree(Cblock(cblock))) {
-      const char* why = states_.mapped(cblock) ? " is mapped" : " was removed, and that is not durable yet";
-      return MakeItemError(Reason::kCblockInUse, i, absl::StrCat("item ", i, ": cblock ", cblock, why));
-    }
-    if (const std::optional<Cblock> other = FindOblock(oblock, set); other.has_value()) {
-      return MakeItemError(
-          Reason::kOblockAlreadyMapped, i,
-          absl::StrCat("item ", i, ": oblock ", oblock.value(), " is mapped to cblock ", other->value()));
-    }
-    set.Change(store_->array(ArrayKind::kMappings), cblock / kArrayWordsPerBlock);
-    const bool dirty = !request.dirty.empty() && request.dirty[i];
-    if (states_.dirty_bit(cblock) != dirty) NameDirtyChange(cblock, set);
-    NameDiscardOf(oblock, set);
+  if (absl::Status refused = CheckInsertion(request, claims, set); !refused.ok()) {
+    DMCACHED_RETURN_IF_ERROR(CheckDistinct(request.oblocks));  // Told of before anything else.
+    return refused;
   }
   if (!set.complete()) return absl::OkStatus();
   DMCACHED_RETURN_IF_ERROR(store_->CheckSpace(set.copies()));
+  ApplyInsertion(request, claims, set);
+  return absl::OkStatus();
+}
+
+absl::Status CacheMetadata::CheckDistinct(std::span<const uint64_t> oblocks) {
+  const std::optional<size_t> i = duplicates_.Find(oblocks);
+  if (!i.has_value()) return absl::OkStatus();
+  return MakeItemError(Reason::kInvalidRequest, *i,
+                       absl::StrCat("item ", *i, ": oblock ", oblocks[*i], " is twice in the request"));
+}
+
+absl::Status CacheMetadata::CheckInsertion(const dmcached::InsertMappings& request, Claims& claims, BlockSet& set) {
+  PackedArray& mappings = store_->array(ArrayKind::kMappings);
+  duplicates_.Begin(request.oblocks.size());
+  const Ahead ahead(request.cblocks.size(), [&](size_t i) { states_.Prefetch(request.cblocks[i]); });
+  GlimpsesAhead glimpses(origin_index_, request.oblocks, [&](uint32_t cblock) { PrefetchMapping(cblock); });
   for (size_t i = 0; i < request.cblocks.size(); ++i) {
     const uint32_t cblock = request.cblocks[i];
     const Oblock oblock(request.oblocks[i]);
-    PrefetchStates(request.cblocks, i);
-    PrefetchMapping(request.cblocks, i);
-    PrefetchOrigin(request.oblocks, i);
-    SetWord(ArrayKind::kMappings, cblock, (oblock.value() << kMappingFlagBits) | kMappingFlagValid);
+    ahead.Reach(i);
+    const auto [hash, glimpse] = glimpses.Reach(i);
+    if (!duplicates_.Add(request.oblocks, i, hash)) return CheckDistinct(request.oblocks);
+    if (cblock >= superblock_.cache_blocks || oblock.value() >= oblock_end_ || !claims.ClaimNextFree()) {
+      return NotInsertable(request, i);
+    }
+    if (!glimpse.absent) {
+      if (const std::optional<Cblock> other = FindOblock(oblock, hash, set); other.has_value()) {
+        return MakeItemError(
+            Reason::kOblockAlreadyMapped, i,
+            absl::StrCat("item ", i, ": oblock ", oblock.value(), " is mapped to cblock ", other->value()));
+      }
+    }
+    set.Change(mappings, cblock / kArrayWordsPerBlock);
+    const bool dirty = !request.dirty.empty() && request.dirty[i];
+    if (states_.dirty_bit(cblock) != dirty) NameDirtyChange(cblock, set);
+    if (discarded_ > 0) NameDiscardOf(oblock, set);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CacheMetadata::NotInsertable(const dmcached::InsertMappings& request, size_t i) const {
+  const uint32_t cblock = request.cblocks[i];
+  DMCACHED_RETURN_IF_ERROR(CheckCblock(cblock, i));
+  if (states_.claimed(cblock)) return CblockTwice(cblock, i);
+  DMCACHED_RETURN_IF_ERROR(CheckOblock(request.oblocks[i], i));
+  const char* why = states_.mapped(cblock) ? " is mapped" : " was removed, and that is not durable yet";
+  return MakeItemError(Reason::kCblockInUse, i, absl::StrCat("item ", i, ": cblock ", cblock, why));
+}
+
+void CacheMetadata::ApplyInsertion(const dmcached::InsertMappings& request, Claims& claims, const BlockSet& set) {
+  PackedArray& mappings = store_->array(ArrayKind::kMappings);
+  const Ahead ahead(request.cblocks.size(), [&](size_t i) { PrefetchMapping(request.cblocks[i]); });
+  HashesAhead hashes(origin_index_, request.oblocks);
+  for (size_t i = 0; i < request.cblocks.size(); ++i) {
+    const uint32_t cblock = request.cblocks[i];
+    const Oblock oblock(request.oblocks[i]);
+    ahead.Reach(i);
+    SetWord(mappings, cblock, (oblock.value() << kMappingFlagBits) | kMappingFlagValid);
     states_.SetMapped(cblock);
     StoreDirty(cblock, !request.dirty.empty() && request.dirty[i]);
-    origin_index_.Insert(oblock, Cblock(cblock));
+    claims.GiveUpNext();
+    origin_index_.Insert(hashes.Reach(i), Cblock(cblock));
     mapped_end_ = std::max(mapped_end_, oblock.value() + 1);
-    ClearDiscardOf(oblock);
+    if (discarded_ > 0) ClearDiscardOf(oblock);
   }
   Applied(MutationOp::kInsert, request.cblocks.size(), set);
-  return absl::OkStatus();
 }
 
 absl::Status CacheMetadata::CheckRemoval(uint32_t cblock, bool discard_dirty, uint64_t item, BlockSet& set) {
@@ -105,9 +133,10 @@ absl::StatusOr<uint32_t> CacheMetadata::RemoveMappings(const dmcached::RemoveMap
     DMCACHED_RETURN_IF_ERROR(CheckColumns(cblocks.size(), oblocks.size(), "oblocks"));
     DMCACHED_RETURN_IF_ERROR(CheckPairs(cblocks, oblocks, set));
     Claims claims(states_, cblocks);
+    const Ahead ahead(cblocks.size(), [&](size_t i) { states_.Prefetch(cblocks[i]); });
     for (size_t i = 0; i < cblocks.size(); ++i) {
-      PrefetchStates(cblocks, i);
-      DMCACHED_RETURN_IF_ERROR(claims.ClaimNext());
+      ahead.Reach(i);
+      if (!claims.ClaimNext()) return CblockTwice(cblocks[i], i);
       DMCACHED_RETURN_IF_ERROR(CheckRemoval(cblocks[i], request.discard_dirty, i, set));
     }
   }
@@ -119,15 +148,18 @@ absl::StatusOr<uint32_t> CacheMetadata::RemoveMappings(const dmcached::RemoveMap
 
 void CacheMetadata::ApplyRemoval(std::span<const uint32_t> cblocks, std::span<const uint64_t> oblocks,
                                  const BlockSet& set) {
+  PackedArray& mappings = store_->array(ArrayKind::kMappings);
+  const Ahead ahead(cblocks.size(), [&](size_t i) {
+    PrefetchMapping(cblocks[i]);
+    if (states_.dirty_count() > 0) PrefetchDirty(cblocks[i]);
+  });
+  HashesAhead hashes(origin_index_, oblocks);
   for (size_t i = 0; i < cblocks.size(); ++i) {
-    PrefetchStates(cblocks, i);
-    PrefetchMapping(cblocks, i);
-    PrefetchDirty(cblocks, i);
-    PrefetchOrigin(oblocks, i);
+    ahead.Reach(i);
     StoreDirty(cblocks[i], false);
-    SetWord(ArrayKind::kMappings, cblocks[i], 0);
+    SetWord(mappings, cblocks[i], 0);
     states_.Remove(cblocks[i]);
-    origin_index_.Erase(Oblock(oblocks[i]), Cblock(cblocks[i]));
+    origin_index_.Erase(hashes.Reach(i), Cblock(cblocks[i]));
   }
   if (!cblocks.empty()) Applied(MutationOp::kRemove, cblocks.size(), set);
 }
@@ -154,9 +186,9 @@ absl::Status CacheMetadata::LookupCblocks(std::span<const uint32_t> cblocks, Blo
   out.clear();
   out.resize(cblocks.size());
   const bool with_hints = hints_valid();
+  const Ahead ahead(cblocks.size(), [&](size_t i) { PrefetchMapping(cblocks[i]); });
   for (size_t i = 0; i < cblocks.size(); ++i) {
-    PrefetchStates(cblocks, i);
-    PrefetchMapping(cblocks, i);
+    ahead.Reach(i);
     DMCACHED_RETURN_IF_ERROR(CheckCblock(cblocks[i], i));
     FillLookedUp(cblocks[i], with_hints, set, out[i]);
   }
@@ -165,20 +197,21 @@ absl::Status CacheMetadata::LookupCblocks(std::span<const uint32_t> cblocks, Blo
 
 absl::Status CacheMetadata::LookupOblocks(std::span<const uint64_t> oblocks, BlockSet& set,
                                           std::vector<LookedUp>& out) {
-  constexpr size_t kGuessAhead = kAhead / 2;  // When what PrefetchOrigin asked for is there.
   out.clear();
   out.resize(oblocks.size());
   const bool with_hints = hints_valid();
+  GlimpsesAhead glimpses(origin_index_, oblocks, [&](uint32_t cblock) { PrefetchMapping(cblock); });
   for (size_t i = 0; i < oblocks.size(); ++i) {
-    PrefetchOrigin(oblocks, i);
-    if (i + kGuessAhead < oblocks.size()) {
-      if (const auto guess = origin_index_.Guess(Oblock(oblocks[i + kGuessAhead])); guess.has_value()) {
-        states_.Prefetch(guess->value());
-        store_->array(ArrayKind::kMappings).PrefetchWord(guess->value());
-      }
-    }
+    const Oblock oblock(oblocks[i]);
+    const auto [hash, glimpse] = glimpses.Reach(i);
     DMCACHED_RETURN_IF_ERROR(CheckOblock(oblocks[i], i));
-    if (const std::optional<Cblock> cblock = FindOblock(Oblock(oblocks[i]), set); cblock.has_value()) {
+    std::optional<Cblock> cblock;
+    if (glimpse.guessed && MapsTo(glimpse.guess, oblock, set)) {
+      cblock = glimpse.guess;
+    } else if (!glimpse.absent) {
+      cblock = FindOblock(oblock, hash, set);
+    }
+    if (cblock.has_value()) {
       FillLookedUp(cblock->value(), with_hints, set, out[i]);
       continue;
     }

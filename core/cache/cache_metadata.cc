@@ -23,6 +23,11 @@ absl::Status CacheMetadata::CblockOutOfRange(uint32_t cblock, uint64_t item) con
       absl::StrCat("item ", item, ": cblock ", cblock, " of a cache of ", superblock_.cache_blocks, " blocks"));
 }
 
+absl::Status CacheMetadata::CblockTwice(uint32_t cblock, uint64_t item) const {
+  return MakeItemError(Reason::kInvalidRequest, item,
+                       absl::StrCat("item ", item, ": cblock ", cblock, " is twice in the request"));
+}
+
 absl::Status CacheMetadata::OblockOutOfRange(uint64_t oblock, uint64_t item) const {
   return MakeItemError(Reason::kOblockOutOfRange, item,
                        absl::StrCat("item ", item, ": oblock ", oblock, " of an origin of ", oblock_end_, " blocks"));
@@ -39,9 +44,9 @@ absl::Status CacheMetadata::CheckColumns(size_t items, size_t others, const char
 
 absl::Status CacheMetadata::CheckPairs(std::span<const uint32_t> cblocks, std::span<const uint64_t> oblocks,
                                        BlockSet& set) {
+  const Ahead ahead(cblocks.size(), [&](size_t i) { PrefetchMapping(cblocks[i]); });
   for (size_t i = 0; i < cblocks.size(); ++i) {
-    PrefetchStates(cblocks, i);
-    PrefetchMapping(cblocks, i);
+    ahead.Reach(i);
     DMCACHED_RETURN_IF_ERROR(CheckCblock(cblocks[i], i));
     DMCACHED_RETURN_IF_ERROR(CheckOblock(oblocks[i], i));
     if (!states_.mapped(cblocks[i])) {
@@ -64,7 +69,7 @@ absl::Status CacheMetadata::VisitMappedIn(OblockRange range, bool dirty_only, Bl
   if (range.begin.value() >= end || candidates == 0) return absl::OkStatus();
   if (end - range.begin.value() <= candidates) {
     for (uint64_t oblock = range.begin.value(); oblock < end; ++oblock) {
-      const std::optional<Cblock> cblock = FindOblock(Oblock(oblock), set);
+      const std::optional<Cblock> cblock = FindOblock(Oblock(oblock), OriginIndex::Hash(Oblock(oblock)), set);
       if (!cblock.has_value() || (dirty_only && !states_.dirty(cblock->value()))) continue;
       DMCACHED_RETURN_IF_ERROR(visit(cblock->value(), Oblock(oblock)));
     }

@@ -27,6 +27,7 @@
 #include "core/cache/cache_counters.h"
 #include "core/cache/cache_info.h"
 #include "core/cache/cache_snapshot.h"
+#include "core/cache/claims.h"
 #include "core/cache/duplicate_finder.h"
 #include "core/cache/geometry.h"
 #include "core/cache/mapping_loader.h"
@@ -269,33 +270,38 @@ class CacheMetadata {
     return oblock < oblock_end_ ? absl::OkStatus() : OblockOutOfRange(oblock, item);
   }
   absl::Status CblockOutOfRange(uint32_t cblock, uint64_t item) const;
+  absl::Status CblockTwice(uint32_t cblock, uint64_t item) const;
   absl::Status OblockOutOfRange(uint64_t oblock, uint64_t item) const;
   absl::Status CheckColumns(size_t items, size_t others, const char* what) const;
   absl::Status CheckPairs(std::span<const uint32_t> cblocks, std::span<const uint64_t> oblocks, BlockSet& set);
   bool ReadMapping(uint32_t cblock, BlockSet& set);
   uint64_t MappingWord(uint32_t cblock) const { return store_->array(ArrayKind::kMappings).Word(cblock); }
-  std::optional<Cblock> FindOblock(Oblock oblock, BlockSet& set);
+  // Whether a resident block says that `cblock` maps `oblock`.
+  bool MapsTo(Cblock cblock, Oblock oblock, BlockSet& set);
+  // `hash`: OriginIndex::Hash of it.
+  std::optional<Cblock> FindOblock(Oblock oblock, uint64_t hash, BlockSet& set);
   // Calls `visit(cblock, oblock)` for what is mapped in `range`; reads as little as it can.
   absl::Status VisitMappedIn(OblockRange range, bool dirty_only, BlockSet& set,
                              const std::function<absl::Status(uint32_t, Oblock)>& visit);
-  void SetWord(ArrayKind kind, uint64_t entry, uint64_t word);
+  void SetWord(PackedArray& array, uint64_t entry, uint64_t word);
   // Counts what was applied.  Bits that were as asked already change nothing that a commit must write.
   void Applied(MutationOp op, uint64_t items, const BlockSet& set);
 
   // Dirty bits (cache_dirty.cc): the block that holds the bit, and the bit in memory and on disk.
   bool NameDirtyChange(uint32_t cblock, BlockSet& set);
   void StoreDirty(uint32_t cblock, bool dirty);
-  // Removing (cache_mappings.cc).
+  // Inserting and removing (cache_mappings.cc).
+  absl::Status CheckDistinct(std::span<const uint64_t> oblocks);
+  absl::Status CheckInsertion(const dmcached::InsertMappings& request, Claims& claims, BlockSet& set);
+  absl::Status NotInsertable(const dmcached::InsertMappings& request, size_t i) const;
+  void ApplyInsertion(const dmcached::InsertMappings& request, Claims& claims, const BlockSet& set);
   absl::Status CheckRemoval(uint32_t cblock, bool discard_dirty, uint64_t item, BlockSet& set);
   absl::Status CollectRange(const dmcached::RemoveMappings& request, BlockSet& set);
   void ApplyRemoval(std::span<const uint32_t> cblocks, std::span<const uint64_t> oblocks, const BlockSet& set);
 
-  // Fetches what the item at `i + kAhead` will need (cache_items.h): a batch waits once for memory, not for every item.
-  static constexpr size_t kAhead = 32;
-  void PrefetchStates(std::span<const uint32_t> cblocks, size_t i) const;
-  void PrefetchMapping(std::span<const uint32_t> cblocks, size_t i) const;
-  void PrefetchDirty(std::span<const uint32_t> cblocks, size_t i) const;
-  void PrefetchOrigin(std::span<const uint64_t> oblocks, size_t i) const;
+  // Fetches what an item will need (cache_items.h); the cblock may be out of range.
+  void PrefetchMapping(uint32_t cblock) const;
+  void PrefetchDirty(uint32_t cblock) const;
 
   // Looking up (cache_mappings.cc).
   void FillLookedUp(uint32_t cblock, bool with_hints, BlockSet& set, LookedUp& found);

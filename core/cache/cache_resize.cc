@@ -247,7 +247,8 @@ void CacheMetadata::ClearTail(uint64_t kept_bits) {
   if (kept_bits % kBitsPerWord == 0) return;
   const uint64_t entry = kept_bits / kBitsPerWord;
   const uint64_t kept = ~(~uint64_t{0} << (kept_bits % kBitsPerWord));
-  SetWord(ArrayKind::kDirty, entry, store_->array(ArrayKind::kDirty).Word(entry) & kept);
+  PackedArray& bits = store_->array(ArrayKind::kDirty);
+  SetWord(bits, entry, bits.Word(entry) & kept);
 }
 
 void CacheMetadata::ApplyReshape(const Geometry& geometry, BulkPlan plan) {

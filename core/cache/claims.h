@@ -6,9 +6,6 @@
 #include <cstdint>
 #include <span>
 
-#include "absl/status/status.h"
-#include "absl/strings/str_cat.h"
-#include "core/base/status.h"
 #include "core/cache/block_states.h"
 
 namespace dmcached {
@@ -16,25 +13,29 @@ namespace dmcached {
 class Claims {  // Not thread-safe; one at a time.
  public:
   Claims(BlockStates& states, std::span<const uint32_t> cblocks) : states_(states), cblocks_(cblocks) {}
-  ~Claims() { states_.GiveUp(cblocks_.first(claimed_)); }
+  ~Claims() {
+    for (const uint32_t cblock : cblocks_.subspan(given_up_, claimed_ - given_up_)) states_.GiveUp(cblock);
+  }
   Claims(const Claims&) = delete;
   Claims& operator=(const Claims&) = delete;
 
-  // The next cblock, which is in range.  Errors: kInvalidArgument (INVALID_REQUEST): it was named before.
-  absl::Status ClaimNext() {
-    const uint32_t cblock = cblocks_[claimed_];
-    if (!states_.Claim(cblock)) {
-      return MakeItemError(Reason::kInvalidRequest, claimed_,
-                           absl::StrCat("item ", claimed_, ": cblock ", cblock, " is twice in the request"));
-    }
-    ++claimed_;
-    return absl::OkStatus();
-  }
+  // The next cblock, which is in range; false if it was claimed before.
+  bool ClaimNext() { return Count(states_.Claim(cblocks_[claimed_])); }
+  // The same, but false also if it is not free.
+  bool ClaimNextFree() { return Count(states_.ClaimFree(cblocks_[claimed_])); }
+  // Gives up the first cblock that is still claimed: when it is changed, its bits are at hand.
+  void GiveUpNext() { states_.GiveUp(cblocks_[given_up_++]); }
 
  private:
+  bool Count(bool claimed) {
+    claimed_ += claimed ? 1 : 0;
+    return claimed;
+  }
+
   BlockStates& states_;
   const std::span<const uint32_t> cblocks_;
   size_t claimed_ = 0;
+  size_t given_up_ = 0;
 };
 
 }  // namespace dmcached

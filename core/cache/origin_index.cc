@@ -23,12 +23,9 @@ void OriginIndex::Grow(uint64_t cache_blocks) {
   tables_.push_back(std::move(table));
 }
 
-void OriginIndex::Insert(Oblock oblock, Cblock cblock) {
-  const uint64_t hash = Hash(oblock);
-  auto table = std::find_if(tables_.begin(), tables_.end(), [](const Table& t) { return t.entries < t.capacity; });
-  DMCACHED_CHECK(table != tables_.end());
-  ++table->entries;
-  InsertAt(*table, table->Home(hash), Tag(hash), cblock);
+OriginIndex::Table* OriginIndex::Next(Table* table) {
+  DMCACHED_CHECK(table != &tables_.back());
+  return table + 1;
 }
 
 void OriginIndex::InsertAt(Table& table, uint64_t home, uint8_t tag, Cblock cblock) {
@@ -73,8 +70,7 @@ bool OriginIndex::EraseFrom(Table& table, uint64_t hash, Cblock cblock) {
   return false;
 }
 
-void OriginIndex::Erase(Oblock oblock, Cblock cblock) {
-  const uint64_t hash = Hash(oblock);
+void OriginIndex::Erase(uint64_t hash, Cblock cblock) {
   for (Table& table : tables_) {
     if (EraseFrom(table, hash, cblock)) return;
   }

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "core/base/huge_memory.h"
@@ -25,17 +26,32 @@ class OriginIndex {  // Not thread-safe.
   // Room for `cache_blocks` entries more.  What grows later lives in a table of its own until the next open.
   void Grow(uint64_t cache_blocks);
 
+  // Of an oblock.  Whoever goes through many computes it once for each, and fetches what is needed meanwhile.
+  static uint64_t Hash(Oblock oblock) {  // The finalizer of SplitMix64: every bit of the input reaches every bit.
+    uint64_t x = oblock.value() + 0x9E3779B97F4A7C15;
+    x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9;
+    x = (x ^ (x >> 27)) * 0x94D049BB133111EB;
+    return x ^ (x >> 31);
+  }
+
   // The oblock is not in the index yet.
-  void Insert(Oblock oblock, Cblock cblock);
+  void Insert(uint64_t hash, Cblock cblock) {
+    Table* table = tables_.data();
+    while (table->entries == table->capacity) table = Next(table);
+    ++table->entries;
+    const uint64_t home = table->Home(hash);
+    if (!table->buckets()[home].Put(Tag(hash), cblock)) InsertAt(*table, home, Tag(hash), cblock);
+  }
+  void Insert(Oblock oblock, Cblock cblock) { Insert(Hash(oblock), cblock); }
   // The pair is in the index.
-  void Erase(Oblock oblock, Cblock cblock);
+  void Erase(uint64_t hash, Cblock cblock);
+  void Erase(Oblock oblock, Cblock cblock) { Erase(Hash(oblock), cblock); }
   // Forgets every entry of a cblock that is not below `end`.
   void DropFrom(Cblock end);
 
-  // The cblock for which `is_at(cblock)` says that it maps `oblock`; asked for few others.  Expected O(1).
+  // The cblock for which `is_at(cblock)` says that it maps the oblock; asked for few others.  Expected O(1).
   template <typename IsAt>
-  std::optional<Cblock> Find(Oblock oblock, IsAt&& is_at) const {
-    const uint64_t hash = Hash(oblock);
+  std::optional<Cblock> Find(uint64_t hash, IsAt&& is_at) const {
     for (const Table& table : tables_) {
       for (Probe probe(table, table.Home(hash), Tag(hash)); !probe.done(); probe.Advance()) {
         const Bucket& b = table.buckets()[probe.bucket()];
@@ -47,21 +63,31 @@ class OriginIndex {  // Not thread-safe.
     }
     return std::nullopt;
   }
+  template <typename IsAt>
+  std::optional<Cblock> Find(Oblock oblock, IsAt&& is_at) const {
+    return Find(Hash(oblock), std::forward<IsAt>(is_at));
+  }
 
-  // Fetches what Find, Insert and Erase will look at first.
-  void Prefetch(Oblock oblock) const {
-    const uint64_t hash = Hash(oblock);
+  // Fetches what Glance, Find, Insert and Erase will look at first.
+  void Prefetch(uint64_t hash) const {
     for (const Table& table : tables_) __builtin_prefetch(&table.buckets()[table.Home(hash)], 1);
   }
-  // The cblock that Find will ask about first, as far as one bucket tells.
-  std::optional<Cblock> Guess(Oblock oblock) const {
-    const uint64_t hash = Hash(oblock);
+  // What the first bucket of each table says: the cblock that Find will ask about first, if it is there; if not,
+  // whether Find has no more to look at.
+  struct Glimpse {
+    bool absent = false;
+    bool guessed = false;
+    Cblock guess;
+  };
+  Glimpse Glance(uint64_t hash) const {
+    bool ends = true;
     for (const Table& table : tables_) {
       const Bucket& b = table.buckets()[table.Home(hash)];
       const SlotMask found(b, Tag(hash));
-      if (!found.empty()) return Cblock(b.cblocks[found.first()]);
+      if (!found.empty()) return {.absent = false, .guessed = true, .guess = Cblock(b.cblocks[found.first()])};
+      ends = ends && b.Passed(Tag(hash)) == 0;
     }
-    return std::nullopt;
+    return {.absent = ends, .guessed = false, .guess = Cblock(0)};
   }
 
  private:
@@ -159,17 +185,13 @@ class OriginIndex {  // Not thread-safe.
     uint64_t steps_ = 0;
   };
 
-  static uint64_t Hash(Oblock oblock) {  // The finalizer of SplitMix64: every bit of the input reaches every bit.
-    uint64_t x = oblock.value() + 0x9E3779B97F4A7C15;
-    x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9;
-    x = (x ^ (x >> 27)) * 0x94D049BB133111EB;
-    return x ^ (x >> 31);
-  }
   static uint8_t Tag(uint64_t hash) { return static_cast<uint8_t>((hash & 0xFF) == 0 ? 1 : hash & 0xFF); }
   // Into the first of its buckets that has space; `entries` is not counted.
   static void InsertAt(Table& table, uint64_t home, uint8_t tag, Cblock cblock);
   // The same, unless it leads beyond [home, end): then false, and nothing changed.
   static bool InsertWithin(Table& table, uint64_t home, uint64_t end, uint8_t tag, Cblock cblock);
+  // The next one, which there is.
+  Table* Next(Table* table);
   // Puts the entry where `probe` stands, if there is space.
   static bool PutAt(Table& table, const Probe& probe, uint64_t home, uint8_t tag, Cblock cblock);
   static bool EraseFrom(Table& table, uint64_t hash, Cblock cblock);
