@@ -14,6 +14,7 @@
 #include "core/base/check.h"
 #include "core/base/huge_memory.h"
 #include "core/base/ids.h"
+#include "core/base/prefetch.h"
 
 namespace dmcached {
 
@@ -37,7 +38,7 @@ class BlockStates {  // Not thread-safe.
     return (((word.mapped | word.held) >> (cblock.value() % 64)) & 1) == 0;
   }
   // Fetches the bits of a cblock that will be asked for; it may be out of range.
-  void Prefetch(uint32_t cblock) const { __builtin_prefetch(words_.data() + cblock / 64, 1); }
+  void Prefetch(uint32_t cblock) const { PrefetchLine(words_.data() + cblock / 64); }
 
   void SetMapped(uint32_t cblock) {
     Word& word = words_[cblock / 64];

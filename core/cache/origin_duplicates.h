@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "core/base/ids.h"
+#include "core/base/prefetch.h"
 
 namespace dmcached {
 
@@ -89,7 +90,7 @@ class OriginDuplicates {  // Not thread-safe.
  private:
   void Prefetch(Oblock oblock) const {
     const uint64_t word = oblock.value() / 64;
-    if (word < seen_.size()) __builtin_prefetch(seen_.data() + word, 1);
+    if (word < seen_.size()) PrefetchLine(seen_.data() + word);
   }
 
   // Bits are quicker than sorting, so they may take four times as much.

@@ -18,6 +18,7 @@
 #include "core/base/huge_memory.h"
 #include "core/base/ids.h"
 #include "core/base/le.h"
+#include "core/base/prefetch.h"
 
 namespace dmcached {
 
@@ -70,7 +71,7 @@ class OriginIndex {  // Not thread-safe.
 
   // Fetches what Glance, Find, Insert and Erase will look at first.
   void Prefetch(uint64_t hash) const {
-    for (const Table& table : tables_) __builtin_prefetch(&table.buckets()[table.Home(hash)], 1);
+    for (const Table& table : tables_) PrefetchLine(&table.buckets()[table.Home(hash)]);
   }
   // What the first bucket of each table says: the cblock that Find will ask about first, if it is there; if not,
   // whether Find has no more to look at.

@@ -5,6 +5,7 @@
 
 #include "core/base/check.h"
 #include "core/base/parallel.h"
+#include "core/base/prefetch.h"
 
 namespace dmcached {
 namespace {
@@ -67,7 +68,7 @@ void OriginIndexBuilder::FillPart(uint64_t part) {
     const uint64_t* entries = &lane.entries_[part * lane.part_capacity_];
     const uint32_t count = lane.counts_[part];
     for (uint32_t i = 0; i < count; ++i) {
-      if (i + kAhead < count) __builtin_prefetch(&buckets[first + HomeInPart(entries[i + kAhead])], 1);
+      if (i + kAhead < count) PrefetchLine(&buckets[first + HomeInPart(entries[i + kAhead])]);
       const uint64_t home = first + HomeInPart(entries[i]);
       if (buckets[home].Put(TagOf(entries[i]), CblockOf(entries[i]))) continue;
       if (OriginIndex::InsertWithin(table_, home, end, TagOf(entries[i]), CblockOf(entries[i]))) continue;

@@ -15,6 +15,7 @@
 #include "core/base/check.h"
 #include "core/base/ids.h"
 #include "core/base/le.h"
+#include "core/base/prefetch.h"
 #include "core/format/layout.h"
 #include "core/store/array_kind.h"
 #include "core/store/block_cache.h"
@@ -71,7 +72,7 @@ class PackedArray {  // Not thread-safe.
   void PrefetchWord(uint64_t entry) const {
     if (entry >= entries_) return;
     const std::byte* bytes = slots_[entry / kArrayWordsPerBlock].bytes;
-    if (bytes != nullptr) __builtin_prefetch(bytes + WordOffset(entry), 1);
+    if (bytes != nullptr) PrefetchLine(bytes + WordOffset(entry));
   }
   static size_t WordOffset(uint64_t entry) {
     return sizeof(DiskArrayBlockHeader) + entry % kArrayWordsPerBlock * sizeof(uint64_t);
