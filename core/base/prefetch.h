@@ -7,8 +7,8 @@ namespace dmcached {
 // The cache line of `address`, to be read or written; any address will do.
 inline void PrefetchLine(const void* address) {
   __builtin_prefetch(address, 1);
-  // GCC 12 takes a function that does nothing but fetch for one without an effect, and drops the calls of it that it did
-  // not inline early.
+  // GCC 12 takes a function that does nothing but fetch for one without an effect, and drops the calls of it that it
+  // did not inline early.
   asm volatile("");
 }
 

@@ -40,11 +40,13 @@ class BlockStates {  // Not thread-safe.
   // Fetches the bits of a cblock that will be asked for; it may be out of range.
   void Prefetch(uint32_t cblock) const { PrefetchLine(words_.data() + cblock / 64); }
 
+  // A claim ends with it.
   void SetMapped(uint32_t cblock) {
     Word& word = words_[cblock / 64];
     const uint64_t bit = Bit(cblock);
     DMCACHED_CHECK((word.mapped & bit) == 0);
     word.mapped |= bit;
+    word.claimed &= ~bit;
     ++mapped_count_;
     dirty_count_ += (word.dirty & bit) != 0 ? 1 : 0;
   }

@@ -39,8 +39,11 @@ absl::Status CacheMetadata::MarkDirty(const dmcached::MarkDirty& request, BlockS
 absl::Status CacheMetadata::ClearDirty(const dmcached::ClearDirty& request, BlockSet& set) {
   DMCACHED_RETURN_IF_ERROR(CheckWritable());
   DMCACHED_RETURN_IF_ERROR(CheckColumns(request.cblocks.size(), request.oblocks.size(), "oblocks"));
-  DMCACHED_RETURN_IF_ERROR(CheckPairs(request.cblocks, request.oblocks, set));
-  for (const uint32_t cblock : request.cblocks) {
+  const Ahead mappings(request.cblocks.size(), [&](size_t i) { PrefetchMapping(request.cblocks[i]); });
+  for (size_t i = 0; i < request.cblocks.size(); ++i) {
+    const uint32_t cblock = request.cblocks[i];
+    mappings.Reach(i);
+    if (!IsPair(cblock, request.oblocks[i], set)) return NotPaired(cblock, request.oblocks[i], i);
     if (states_.dirty_bit(cblock)) NameDirtyChange(cblock, set);
   }
   if (!set.complete()) return absl::OkStatus();

@@ -19,8 +19,16 @@ inline void CacheMetadata::PrefetchDirty(uint32_t cblock) const {
   store_->array(ArrayKind::kDirty).PrefetchWord(cblock / kBitsPerWord);
 }
 
+inline std::byte* CacheMetadata::WritableWord(PackedArray& array, uint64_t entry) {
+  return store_->Writable(array, entry / kArrayWordsPerBlock).data() + PackedArray::WordOffset(entry);
+}
 inline void CacheMetadata::SetWord(PackedArray& array, uint64_t entry, uint64_t word) {
-  StoreLe(store_->Writable(array, entry / kArrayWordsPerBlock).data() + PackedArray::WordOffset(entry), word);
+  StoreLe(WritableWord(array, entry), word);
+}
+inline void CacheMetadata::SetBits(PackedArray& array, uint64_t entry, uint64_t bits, bool on) {
+  std::byte* word = WritableWord(array, entry);
+  const uint64_t old = LoadLe<uint64_t>(word);
+  StoreLe(word, on ? old | bits : old & ~bits);
 }
 
 inline bool CacheMetadata::NameDirtyChange(uint32_t cblock, BlockSet& set) {
@@ -33,19 +41,18 @@ inline bool CacheMetadata::NameDirtyChange(uint32_t cblock, BlockSet& set) {
 inline void CacheMetadata::StoreDirty(uint32_t cblock, bool dirty) {
   if (!states_.SetDirtyBit(cblock, dirty)) return;
   if (superblock_.version == 1) {
-    const uint64_t word = MappingWord(cblock);
-    SetWord(store_->array(ArrayKind::kMappings), cblock, dirty ? word | kMappingFlagDirty : word & ~kMappingFlagDirty);
-    return;
+    return SetBits(store_->array(ArrayKind::kMappings), cblock, kMappingFlagDirty, dirty);
   }
-  const uint32_t entry = cblock / kBitsPerWord;
-  const uint64_t bit = uint64_t{1} << (cblock % kBitsPerWord);
-  PackedArray& bits = store_->array(ArrayKind::kDirty);
-  const uint64_t word = bits.Word(entry);
-  SetWord(bits, entry, dirty ? word | bit : word & ~bit);
+  SetBits(store_->array(ArrayKind::kDirty), cblock / kBitsPerWord, uint64_t{1} << (cblock % kBitsPerWord), dirty);
 }
 
 inline bool CacheMetadata::ReadMapping(uint32_t cblock, BlockSet& set) {
   return set.Read(store_->array(ArrayKind::kMappings), cblock / kArrayWordsPerBlock);
+}
+
+inline bool CacheMetadata::IsPair(uint32_t cblock, uint64_t oblock, BlockSet& set) {
+  if (cblock >= superblock_.cache_blocks || oblock >= oblock_end_ || !states_.mapped(cblock)) return false;
+  return !ReadMapping(cblock, set) || MappingWord(cblock) >> kMappingFlagBits == oblock;
 }
 
 inline bool CacheMetadata::MapsTo(Cblock cblock, Oblock oblock, BlockSet& set) {

@@ -22,7 +22,8 @@ absl::Status CacheMetadata::InsertMappings(const dmcached::InsertMappings& reque
   }
   if (!set.complete()) return absl::OkStatus();
   DMCACHED_RETURN_IF_ERROR(store_->CheckSpace(set.copies()));
-  ApplyInsertion(request, claims, set);
+  ApplyInsertion(request, set);
+  claims.Mapped();
   return absl::OkStatus();
 }
 
@@ -71,10 +72,11 @@ absl::Status CacheMetadata::NotInsertable(const dmcached::InsertMappings& reques
   return MakeItemError(Reason::kCblockInUse, i, absl::StrCat("item ", i, ": cblock ", cblock, why));
 }
 
-void CacheMetadata::ApplyInsertion(const dmcached::InsertMappings& request, Claims& claims, const BlockSet& set) {
+void CacheMetadata::ApplyInsertion(const dmcached::InsertMappings& request, const BlockSet& set) {
   PackedArray& mappings = store_->array(ArrayKind::kMappings);
   const Ahead ahead(request.cblocks.size(), [&](size_t i) { PrefetchMapping(request.cblocks[i]); });
   HashesAhead hashes(origin_index_, request.oblocks);
+  uint64_t end = mapped_end_;
   for (size_t i = 0; i < request.cblocks.size(); ++i) {
     const uint32_t cblock = request.cblocks[i];
     const Oblock oblock(request.oblocks[i]);
@@ -82,19 +84,21 @@ void CacheMetadata::ApplyInsertion(const dmcached::InsertMappings& request, Clai
     SetWord(mappings, cblock, (oblock.value() << kMappingFlagBits) | kMappingFlagValid);
     states_.SetMapped(cblock);
     StoreDirty(cblock, !request.dirty.empty() && request.dirty[i]);
-    claims.GiveUpNext();
     origin_index_.Insert(hashes.Reach(i), Cblock(cblock));
-    mapped_end_ = std::max(mapped_end_, oblock.value() + 1);
+    end = std::max(end, oblock.value() + 1);
     if (discarded_ > 0) ClearDiscardOf(oblock);
   }
+  mapped_end_ = end;
   Applied(MutationOp::kInsert, request.cblocks.size(), set);
 }
 
-absl::Status CacheMetadata::CheckRemoval(uint32_t cblock, bool discard_dirty, uint64_t item, BlockSet& set) {
-  if (states_.dirty(cblock) && !discard_dirty) {
-    return MakeItemError(Reason::kMappingDirty, item,
-                         absl::StrCat("item ", item, ": cblock ", cblock, " is dirty; its data would be lost"));
-  }
+absl::Status CacheMetadata::DirtyRemoval(uint32_t cblock, uint64_t item) const {
+  return MakeItemError(Reason::kMappingDirty, item,
+                       absl::StrCat("item ", item, ": cblock ", cblock, " is dirty; its data would be lost"));
+}
+
+inline absl::Status CacheMetadata::CheckRemoval(uint32_t cblock, bool discard_dirty, uint64_t item, BlockSet& set) {
+  if (states_.dirty(cblock) && !discard_dirty) return DirtyRemoval(cblock, item);
   set.Change(store_->array(ArrayKind::kMappings), cblock / kArrayWordsPerBlock);
   if (states_.dirty_bit(cblock)) NameDirtyChange(cblock, set);
   return absl::OkStatus();
@@ -131,19 +135,30 @@ absl::StatusOr<uint32_t> CacheMetadata::RemoveMappings(const dmcached::RemoveMap
     oblocks = range_oblocks_;
   } else {
     DMCACHED_RETURN_IF_ERROR(CheckColumns(cblocks.size(), oblocks.size(), "oblocks"));
-    DMCACHED_RETURN_IF_ERROR(CheckPairs(cblocks, oblocks, set));
-    Claims claims(states_, cblocks);
-    const Ahead ahead(cblocks.size(), [&](size_t i) { states_.Prefetch(cblocks[i]); });
-    for (size_t i = 0; i < cblocks.size(); ++i) {
-      ahead.Reach(i);
-      if (!claims.ClaimNext()) return CblockTwice(cblocks[i], i);
-      DMCACHED_RETURN_IF_ERROR(CheckRemoval(cblocks[i], request.discard_dirty, i, set));
-    }
+    DMCACHED_RETURN_IF_ERROR(CheckRemovals(request, set));
   }
   if (!set.complete()) return 0;
   DMCACHED_RETURN_IF_ERROR(store_->CheckSpace(set.copies()));
   ApplyRemoval(cblocks, oblocks, set);
   return static_cast<uint32_t>(cblocks.size());
+}
+
+absl::Status CacheMetadata::CheckRemovals(const dmcached::RemoveMappings& request, BlockSet& set) {
+  const std::span<const uint32_t> cblocks = request.cblocks;
+  Claims claims(states_, cblocks);
+  absl::Status refused;  // By what is told of only where every pair is right.
+  const Ahead ahead(cblocks.size(), [&](size_t i) { PrefetchMapping(cblocks[i]); });
+  for (size_t i = 0; i < cblocks.size(); ++i) {
+    ahead.Reach(i);
+    if (!IsPair(cblocks[i], request.oblocks[i], set)) return NotPaired(cblocks[i], request.oblocks[i], i);
+    if (!refused.ok()) continue;
+    if (claims.ClaimNext()) {
+      refused = CheckRemoval(cblocks[i], request.discard_dirty, i, set);
+    } else {
+      refused = CblockTwice(cblocks[i], i);
+    }
+  }
+  return refused;
 }
 
 void CacheMetadata::ApplyRemoval(std::span<const uint32_t> cblocks, std::span<const uint64_t> oblocks,

@@ -42,24 +42,15 @@ absl::Status CacheMetadata::CheckColumns(size_t items, size_t others, const char
                    absl::StrCat(items, " items in one request; at most ", kMaxItemsPerRequest, " are taken"));
 }
 
-absl::Status CacheMetadata::CheckPairs(std::span<const uint32_t> cblocks, std::span<const uint64_t> oblocks,
-                                       BlockSet& set) {
-  const Ahead ahead(cblocks.size(), [&](size_t i) { PrefetchMapping(cblocks[i]); });
-  for (size_t i = 0; i < cblocks.size(); ++i) {
-    ahead.Reach(i);
-    DMCACHED_RETURN_IF_ERROR(CheckCblock(cblocks[i], i));
-    DMCACHED_RETURN_IF_ERROR(CheckOblock(oblocks[i], i));
-    if (!states_.mapped(cblocks[i])) {
-      return MakeItemError(Reason::kNotMapped, i, absl::StrCat("item ", i, ": cblock ", cblocks[i], " is not mapped"));
-    }
-    if (!ReadMapping(cblocks[i], set)) continue;
-    const uint64_t mapped_to = MappingWord(cblocks[i]) >> kMappingFlagBits;
-    if (mapped_to == oblocks[i]) continue;
-    return MakeItemError(
-        Reason::kNotMapped, i,
-        absl::StrCat("item ", i, ": cblock ", cblocks[i], " is mapped to oblock ", mapped_to, ", not to ", oblocks[i]));
+absl::Status CacheMetadata::NotPaired(uint32_t cblock, uint64_t oblock, uint64_t item) const {
+  DMCACHED_RETURN_IF_ERROR(CheckCblock(cblock, item));
+  DMCACHED_RETURN_IF_ERROR(CheckOblock(oblock, item));
+  if (!states_.mapped(cblock)) {
+    return MakeItemError(Reason::kNotMapped, item, absl::StrCat("item ", item, ": cblock ", cblock, " is not mapped"));
   }
-  return absl::OkStatus();
+  return MakeItemError(Reason::kNotMapped, item,
+                       absl::StrCat("item ", item, ": cblock ", cblock, " is mapped to oblock ",
+                                    MappingWord(cblock) >> kMappingFlagBits, ", not to ", oblock));
 }
 
 absl::Status CacheMetadata::VisitMappedIn(OblockRange range, bool dirty_only, BlockSet& set,

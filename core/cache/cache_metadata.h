@@ -273,7 +273,9 @@ class CacheMetadata {
   absl::Status CblockTwice(uint32_t cblock, uint64_t item) const;
   absl::Status OblockOutOfRange(uint64_t oblock, uint64_t item) const;
   absl::Status CheckColumns(size_t items, size_t others, const char* what) const;
-  absl::Status CheckPairs(std::span<const uint32_t> cblocks, std::span<const uint64_t> oblocks, BlockSet& set);
+  // Whether `cblock` maps `oblock`, as far as resident blocks tell; if not, NotPaired says why.
+  bool IsPair(uint32_t cblock, uint64_t oblock, BlockSet& set);
+  absl::Status NotPaired(uint32_t cblock, uint64_t oblock, uint64_t item) const;
   bool ReadMapping(uint32_t cblock, BlockSet& set);
   uint64_t MappingWord(uint32_t cblock) const { return store_->array(ArrayKind::kMappings).Word(cblock); }
   // Whether a resident block says that `cblock` maps `oblock`.
@@ -283,7 +285,9 @@ class CacheMetadata {
   // Calls `visit(cblock, oblock)` for what is mapped in `range`; reads as little as it can.
   absl::Status VisitMappedIn(OblockRange range, bool dirty_only, BlockSet& set,
                              const std::function<absl::Status(uint32_t, Oblock)>& visit);
+  std::byte* WritableWord(PackedArray& array, uint64_t entry);
   void SetWord(PackedArray& array, uint64_t entry, uint64_t word);
+  void SetBits(PackedArray& array, uint64_t entry, uint64_t bits, bool on);
   // Counts what was applied.  Bits that were as asked already change nothing that a commit must write.
   void Applied(MutationOp op, uint64_t items, const BlockSet& set);
 
@@ -294,12 +298,15 @@ class CacheMetadata {
   absl::Status CheckDistinct(std::span<const uint64_t> oblocks);
   absl::Status CheckInsertion(const dmcached::InsertMappings& request, Claims& claims, BlockSet& set);
   absl::Status NotInsertable(const dmcached::InsertMappings& request, size_t i) const;
-  void ApplyInsertion(const dmcached::InsertMappings& request, Claims& claims, const BlockSet& set);
+  void ApplyInsertion(const dmcached::InsertMappings& request, const BlockSet& set);
+  absl::Status DirtyRemoval(uint32_t cblock, uint64_t item) const;
   absl::Status CheckRemoval(uint32_t cblock, bool discard_dirty, uint64_t item, BlockSet& set);
   absl::Status CollectRange(const dmcached::RemoveMappings& request, BlockSet& set);
+  absl::Status CheckRemovals(const dmcached::RemoveMappings& request, BlockSet& set);
   void ApplyRemoval(std::span<const uint32_t> cblocks, std::span<const uint64_t> oblocks, const BlockSet& set);
 
-  // Fetches what an item will need (cache_items.h); the cblock may be out of range.
+  // Fetches what an item will need (cache_items.h): its bits in memory with the mapping, or with the stored dirty bit.
+  // The cblock may be out of range.
   void PrefetchMapping(uint32_t cblock) const;
   void PrefetchDirty(uint32_t cblock) const;
 

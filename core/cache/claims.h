@@ -14,7 +14,7 @@ class Claims {  // Not thread-safe; one at a time.
  public:
   Claims(BlockStates& states, std::span<const uint32_t> cblocks) : states_(states), cblocks_(cblocks) {}
   ~Claims() {
-    for (const uint32_t cblock : cblocks_.subspan(given_up_, claimed_ - given_up_)) states_.GiveUp(cblock);
+    for (const uint32_t cblock : cblocks_.first(claimed_)) states_.GiveUp(cblock);
   }
   Claims(const Claims&) = delete;
   Claims& operator=(const Claims&) = delete;
@@ -23,8 +23,8 @@ class Claims {  // Not thread-safe; one at a time.
   bool ClaimNext() { return Count(states_.Claim(cblocks_[claimed_])); }
   // The same, but false also if it is not free.
   bool ClaimNextFree() { return Count(states_.ClaimFree(cblocks_[claimed_])); }
-  // Gives up the first cblock that is still claimed: when it is changed, its bits are at hand.
-  void GiveUpNext() { states_.GiveUp(cblocks_[given_up_++]); }
+  // Every cblock is mapped now, which ended its claim.
+  void Mapped() { claimed_ = 0; }
 
  private:
   bool Count(bool claimed) {
@@ -35,7 +35,6 @@ class Claims {  // Not thread-safe; one at a time.
   BlockStates& states_;
   const std::span<const uint32_t> cblocks_;
   size_t claimed_ = 0;
-  size_t given_up_ = 0;
 };
 
 }  // namespace dmcached

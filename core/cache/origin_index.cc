@@ -70,7 +70,7 @@ bool OriginIndex::EraseFrom(Table& table, uint64_t hash, Cblock cblock) {
   return false;
 }
 
-void OriginIndex::Erase(uint64_t hash, Cblock cblock) {
+void OriginIndex::EraseFar(uint64_t hash, Cblock cblock) {
   for (Table& table : tables_) {
     if (EraseFrom(table, hash, cblock)) return;
   }

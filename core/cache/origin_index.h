@@ -15,9 +15,9 @@
 #include <utility>
 #include <vector>
 
+#include "core/base/equal_bytes.h"
 #include "core/base/huge_memory.h"
 #include "core/base/ids.h"
-#include "core/base/le.h"
 #include "core/base/prefetch.h"
 
 namespace dmcached {
@@ -45,7 +45,17 @@ class OriginIndex {  // Not thread-safe.
   }
   void Insert(Oblock oblock, Cblock cblock) { Insert(Hash(oblock), cblock); }
   // The pair is in the index.
-  void Erase(uint64_t hash, Cblock cblock);
+  void Erase(uint64_t hash, Cblock cblock) {
+    Table& table = tables_.front();
+    Bucket& b = table.buckets()[table.Home(hash)];
+    for (SlotMask found(b, Tag(hash)); !found.empty(); found.Drop()) {
+      if (b.cblocks[found.first()] != cblock.value()) continue;
+      b.tags[found.first()] = 0;
+      --table.entries;
+      return;
+    }
+    EraseFar(hash, cblock);
+  }
   void Erase(Oblock oblock, Cblock cblock) { Erase(Hash(oblock), cblock); }
   // Forgets every entry of a cblock that is not below `end`.
   void DropFrom(Cblock end);
@@ -117,35 +127,14 @@ class OriginIndex {  // Not thread-safe.
   // The slots of a bucket that have a tag.
   class SlotMask {
    public:
-    SlotMask(const Bucket& bucket, uint8_t tag) {
-      const std::byte* bytes = reinterpret_cast<const std::byte*>(&bucket);
-      const uint64_t pattern = tag * kOnes;
-      low_ = ZeroBytes(LoadLe<uint64_t>(bytes) ^ pattern);
-      high_ = ZeroBytes(LoadLe<uint64_t>(bytes + 8) ^ pattern) & 0xFFFFFFFF;  // Behind the tags comes `passed`.
-    }
-    bool empty() const { return (low_ | high_) == 0; }
-    size_t first() const {
-      const int bit = low_ != 0 ? std::countr_zero(low_) : 64 + std::countr_zero(high_);
-      return static_cast<size_t>(bit) / 8;
-    }
-    void Drop() {
-      if (low_ != 0) {
-        low_ &= low_ - 1;
-      } else {
-        high_ &= high_ - 1;
-      }
-    }
+    SlotMask(const Bucket& bucket, uint8_t tag)
+        : bits_(EqualBytes(reinterpret_cast<const std::byte*>(&bucket), tag) & ((1u << kSlots) - 1)) {}
+    bool empty() const { return bits_ == 0; }
+    size_t first() const { return static_cast<size_t>(std::countr_zero(bits_)); }
+    void Drop() { bits_ &= bits_ - 1; }
 
    private:
-    static constexpr uint64_t kOnes = 0x0101010101010101;
-    // The highest bit of each byte that is zero.
-    static uint64_t ZeroBytes(uint64_t x) {
-      constexpr uint64_t kRest = 0x7F * kOnes;
-      return ~(((x & kRest) + kRest) | x | kRest);
-    }
-
-    uint64_t low_;
-    uint64_t high_;
+    uint32_t bits_;  // Behind the tags comes `passed`, which EqualBytes looks at as well.
   };
 
   static uint64_t HomeAmong(uint64_t buckets, uint64_t hash) { return (hash >> 32) * buckets >> 32; }
@@ -195,6 +184,7 @@ class OriginIndex {  // Not thread-safe.
   Table* Next(Table* table);
   // Puts the entry where `probe` stands, if there is space.
   static bool PutAt(Table& table, const Probe& probe, uint64_t home, uint8_t tag, Cblock cblock);
+  void EraseFar(uint64_t hash, Cblock cblock);
   static bool EraseFrom(Table& table, uint64_t hash, Cblock cblock);
 
   std::vector<Table> tables_;

@@ -2,6 +2,9 @@
 #include <gtest/gtest.h>
 
 #include <cerrno>
+#include <numeric>
+#include <utility>
+#include <vector>
 
 #include "tests/core/cache/cache_fixture.h"
 #include "tests/support/random.h"
@@ -63,6 +66,24 @@ TEST_P(InsertMappingTest, EveryReasonWithTheIndexOfTheBadItem) {
   EXPECT_REFUSED(cache_, cache_.Insert({1, 2}, {1, 2}, {true}), Reason::kInvalidRequest, kNoItem);
   const std::vector<uint32_t> many(kMaxItemsPerRequest + 1);
   EXPECT_REFUSED(cache_, cache_.Insert(many, std::vector<uint64_t>(many.size())), Reason::kTooManyItems, kNoItem);
+}
+
+TEST_P(InsertMappingTest, FarIntoARequestTheBadItemIsFoundAndNothingStaysClaimed) {
+  std::vector<uint32_t> cblocks(500);
+  std::vector<uint64_t> oblocks(500);
+  std::iota(cblocks.begin(), cblocks.end(), 10);
+  std::iota(oblocks.begin(), oblocks.end(), 1000);
+  for (const size_t bad : {31u, 32u, 33u, 477u, 499u}) {
+    const uint64_t good = std::exchange(oblocks[bad], 60);
+    EXPECT_REFUSED(cache_, cache_.Insert(cblocks, oblocks), Reason::kOblockAlreadyMapped, Item(bad));
+    oblocks[bad] = good;
+  }
+  EXPECT_THAT(cache_.Insert(cblocks, oblocks), IsOk());
+}
+
+TEST_P(InsertMappingTest, AnOblockThatIsTwiceInTheRequestIsToldOfFirst) {
+  EXPECT_REFUSED(cache_, cache_.Insert({1200, 2, 3}, {1, 7, 7}), Reason::kInvalidRequest, Item(2));
+  EXPECT_REFUSED(cache_, cache_.Insert({1, 2, 1, 4}, {60, 7, 8, 7}), Reason::kInvalidRequest, Item(3));
 }
 
 TEST_P(InsertMappingTest, UnknownOriginBoundsOblocksAt48Bits) {
@@ -139,6 +160,13 @@ TEST_P(RemoveMappingTest, EveryReasonWithTheIndexOfTheBadItem) {
   EXPECT_REFUSED(cache_, cache_.Remove({5, 600}, {50, 61}), Reason::kNotMapped, Item(1));
   EXPECT_REFUSED(cache_, cache_.Remove({5, 5}, {50, 50}), Reason::kInvalidRequest, Item(1));
   EXPECT_REFUSED(cache_, cache_.Remove({5}, {}), Reason::kInvalidRequest, kNoItem);
+}
+
+TEST_P(RemoveMappingTest, AWrongPairIsToldOfFirst) {
+  const auto remove = [&](const std::vector<uint32_t>& cblocks, const std::vector<uint64_t>& oblocks) {
+    return cache_.Remove(cblocks, oblocks);
+  };
+  EXPECT_REFUSED(cache_, remove({5, 5, 6}, {50, 50, 61}), Reason::kNotMapped, Item(2));
 }
 
 TEST_P(RemoveMappingTest, ByRangeOfOblocks) {

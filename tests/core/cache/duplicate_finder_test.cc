@@ -17,6 +17,14 @@ TEST(DuplicateFinderTest, NamesTheFirstItemThatWasThereBefore) {
   EXPECT_EQ(find({1, 0}), std::nullopt) << "nothing is remembered";
 }
 
+TEST(DuplicateFinderTest, NothingIsRememberedFromAnyOfManyRequests) {
+  DuplicateFinder finder;
+  const std::vector<uint64_t> items = {7, 8, 9};
+  for (int request = 0; request < 140000; ++request) {
+    ASSERT_EQ(finder.Find(std::span<const uint64_t>(items)), std::nullopt) << request;
+  }
+}
+
 TEST(DuplicateFinderTest, ManyItemsThatHashAlike) {
   DuplicateFinder finder;
   std::vector<uint32_t> items;
