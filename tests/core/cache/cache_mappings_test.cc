@@ -163,10 +163,8 @@ TEST_P(RemoveMappingTest, EveryReasonWithTheIndexOfTheBadItem) {
 }
 
 TEST_P(RemoveMappingTest, AWrongPairIsToldOfFirst) {
-  const auto remove = [&](const std::vector<uint32_t>& cblocks, const std::vector<uint64_t>& oblocks) {
-    return cache_.Remove(cblocks, oblocks);
-  };
-  EXPECT_REFUSED(cache_, remove({5, 5, 6}, {50, 50, 61}), Reason::kNotMapped, Item(2));
+  const auto refused = [&] { return cache_.Remove({5, 5, 600, 6}, {50, 50, 60, 61}); };
+  EXPECT_REFUSED(cache_, refused(), Reason::kNotMapped, Item(3));
 }
 
 TEST_P(RemoveMappingTest, ByRangeOfOblocks) {
