@@ -57,9 +57,9 @@ class OriginDuplicates {  // Not thread-safe.
 
   // Adds each, not waiting for memory.
   void AddAll(std::span<const Oblock> oblocks) {
-    constexpr size_t kAhead = 24;
+    constexpr size_t kFetchAhead = 24;
     for (size_t i = 0; i < oblocks.size(); ++i) {
-      if (i + kAhead < oblocks.size()) Prefetch(oblocks[i + kAhead]);
+      if (i + kFetchAhead < oblocks.size()) Prefetch(oblocks[i + kFetchAhead]);
       Add(oblocks[i]);
     }
   }
