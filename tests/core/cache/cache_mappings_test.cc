@@ -163,8 +163,8 @@ TEST_P(RemoveMappingTest, EveryReasonWithTheIndexOfTheBadItem) {
 }
 
 TEST_P(RemoveMappingTest, AWrongPairIsToldOfFirst) {
-  const auto refused = [&] { return cache_.Remove({5, 5, 600, 6}, {50, 50, 60, 61}); };
-  EXPECT_REFUSED(cache_, refused(), Reason::kNotMapped, Item(3));
+  const auto twice_and_wrong = [&] { return cache_.Remove({5, 5, 600, 6}, {50, 50, 60, 61}); };
+  EXPECT_REFUSED(cache_, twice_and_wrong(), Reason::kNotMapped, Item(3));
 }
 
 TEST_P(RemoveMappingTest, ByRangeOfOblocks) {
