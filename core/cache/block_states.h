@@ -38,7 +38,9 @@ class BlockStates {  // Not thread-safe.
     return (((word.mapped | word.held) >> (cblock.value() % 64)) & 1) == 0;
   }
   // Fetches the bits of a cblock that will be asked for; it may be out of range.
-  void Prefetch(uint32_t cblock) const { PrefetchLine(words_.data() + cblock / 64); }
+  void Prefetch(uint32_t cblock) const {
+    if (cblock < size_) PrefetchLine(words_.data() + cblock / 64);
+  }
 
   // A claim ends with it.
   void SetMapped(uint32_t cblock) {
