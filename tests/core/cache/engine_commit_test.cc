@@ -1,5 +1,6 @@
 // The commit pipeline: who shares a commit, who starts one, and who waits for space.
 #include <chrono>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "tests/core/cache/engine_fixture.h"
@@ -7,7 +8,17 @@
 namespace dmcached {
 namespace {
 
-class EngineCommitTest : public EngineTest {};
+class EngineCommitTest : public EngineTest {
+ protected:
+  // A inserts; B inserts while that is written, which takes a millisecond.
+  std::pair<MutationOutcome, MutationOutcome> InsertBesideACommit() {
+    const MutationOutcome a = Send(Insert({0}, {0}, /*dirty=*/true));
+    RunIntoCommit();
+    const MutationOutcome b = Send(Insert({1}, {1}, /*dirty=*/true));
+    clock_.Advance(std::chrono::milliseconds(1));
+    return {a, b};
+  }
+};
 
 TEST_F(EngineCommitTest, EverythingQueuedSharesOneCommit) {
   ASSERT_THAT(Create(1000), IsOk());
@@ -39,14 +50,11 @@ TEST_F(EngineCommitTest, WhoAsksWhileOneIsInFlightSharesTheNext) {
   EXPECT_EQ(Commits(), commits + 1);
 }
 
-// A marks, B marks while that is written; when A's mark is durable, A comes back with the next one.
+// When A's insert is durable, A comes back with the next one.
 TEST_F(EngineCommitTest, CallersThatComeBackAreWaitedForAMoment) {
   ASSERT_THAT(Create(1000), IsOk());
-  const MutationOutcome a = Send(Insert({0}, {0}, /*dirty=*/true));
-  RunIntoCommit();
-  const MutationOutcome b = Send(Insert({1}, {1}, /*dirty=*/true));
-  clock_.Advance(std::chrono::milliseconds(1));
-  RunUntil([&] { return a.ready(); });
+  const auto [a, b] = InsertBesideACommit();
+  RunUntil([&first = a] { return first.ready(); });
   const uint64_t commits = Commits();
   const MutationOutcome a_again = Send(Insert({2}, {2}, /*dirty=*/true));
   Run();
@@ -57,10 +65,7 @@ TEST_F(EngineCommitTest, CallersThatComeBackAreWaitedForAMoment) {
 
 TEST_F(EngineCommitTest, CallersThatDoNotComeBackHoldUpNobodyForLong) {
   ASSERT_THAT(Create(1000), IsOk());
-  const MutationOutcome a = Send(Insert({0}, {0}, /*dirty=*/true));
-  RunIntoCommit();
-  const MutationOutcome b = Send(Insert({1}, {1}, /*dirty=*/true));
-  clock_.Advance(std::chrono::milliseconds(1));
+  const auto [a, b] = InsertBesideACommit();
   Run();  // Idle, then the moment is over.
   EXPECT_THAT(a.get(), IsOk());
   EXPECT_THAT(b.get(), IsOk());
