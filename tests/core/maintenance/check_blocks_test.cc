@@ -150,7 +150,7 @@ TEST(MappingWordsTest, TellsWhatIsMappedAndDirty) {
       std::vector<Oblock> oblocks;
       for (uint64_t& word : words) {
         if (holes > 0 && random.OneIn(holes)) continue;
-        oblocks.push_back(Oblock(random.Below(1000)));
+        oblocks.emplace_back(random.Below(1000));
         word = Mapping(oblocks.back().value(), kMappingFlagValid | (random.OneIn(2) ? kMappingFlagDirty : 0));
       }
       MappingWords read;
