@@ -3,7 +3,7 @@
 #include <atomic>
 #include <memory>
 
-#include "core/base/mutex.h"
+#include "core/base/admission.h"
 
 namespace dmcached {
 namespace {
@@ -18,31 +18,19 @@ class Shared {
   }
 
   void Help() {
-    {
-      MutexLock lock(mutex_);
-      if (closed_) return;
-      ++helpers_;
-    }
+    if (!admission_.Enter()) return;
     Work();
-    MutexLock lock(mutex_);
-    if (--helpers_ == 0) idle_.NotifyAll();
+    admission_.Leave();
   }
 
   // Nobody begins after this; returns when those who did are through.
-  void Close() {
-    MutexLock lock(mutex_);
-    closed_ = true;
-    while (helpers_ != 0) idle_.Wait(mutex_);
-  }
+  void Close() { admission_.Close(); }
 
  private:
   const size_t count_;
   const std::function<void(size_t)>* const work_;  // The caller's: not used once closed.
   std::atomic<size_t> next_{0};
-  Mutex mutex_;
-  CondVar idle_;
-  size_t helpers_ ABSL_GUARDED_BY(mutex_) = 0;
-  bool closed_ ABSL_GUARDED_BY(mutex_) = false;
+  Admission admission_;
 };
 
 }  // namespace

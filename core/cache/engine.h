@@ -156,7 +156,8 @@ class Engine {  // Thread-safe.
   // `opener`, `clock`, `executors` and `readers` outlive the engine.  `readers` is bounded and runs look-ups and
   // snapshot reads; it never runs work that flushes.
   Engine(EngineOptions options, DeviceOpener opener, const Clock& clock, ExecutorFactory& executors, Executor& readers);
-  // After Shutdown has called back; without it nothing more is committed, as after a kill.
+  // After Shutdown has called back; without it nothing more is committed, as after a kill.  Everything under way is
+  // answered before, but for look-ups that `readers` has not begun.
   ~Engine();
 
   // Lifecycle.  Errors: proto/dmcached/v1/cache_service.proto names them.  The names "CACHE_NOT_OPEN" and so on are

@@ -24,6 +24,7 @@ ServedCache::ServedCache(const CacheEnvironment& environment, std::string name)
 }
 
 ServedCache::~ServedCache() {
+  admission_->Close();
   // Whatever is queued still runs; nothing of it may change or start anything.
   Answers answers;
   MutexLock lock(mutex_);
@@ -56,7 +57,11 @@ absl::Status ServedCache::CheckServing() const {
     case CacheState::kClosing:
       break;
   }
-  return MakeError(Reason::kCacheNotOpen, absl::StrCat("cache ", name_, " is not open"));
+  return NotOpen(name_);
+}
+
+absl::Status ServedCache::NotOpen(const std::string& name) {
+  return MakeError(Reason::kCacheNotOpen, absl::StrCat("cache ", name, " is not open"));
 }
 
 absl::Status ServedCache::CheckWritable() const {

@@ -23,6 +23,7 @@
 #include <string>
 #include <vector>
 
+#include "core/base/admission.h"
 #include "core/base/mutex.h"
 #include "core/cache/answers.h"
 #include "core/cache/cache_ending.h"
@@ -39,10 +40,11 @@
 
 namespace dmcached {
 
-class ServedCache : public std::enable_shared_from_this<ServedCache> {  // Thread-safe.
+class ServedCache {  // Thread-safe.
  public:
   ServedCache(const CacheEnvironment& environment, std::string name);
-  // Not from a task of its own.  Runs what is queued; nothing of it changes anything any more.
+  // Not from a task of its own.  Runs what is queued; nothing of it changes anything any more.  Waits for look-ups that
+  // have begun on a reader; the others are answered CACHE_NOT_OPEN.
   ~ServedCache();
 
   // --- Lifecycle: one at a time, the engine sees to it.  Runs on the queue. ---
@@ -114,6 +116,7 @@ class ServedCache : public std::enable_shared_from_this<ServedCache> {  // Threa
     return options_.dirty_tracking.value_or(DirtyTracking::kExact);
   }
   absl::Status CheckServing() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  static absl::Status NotOpen(const std::string& name);
   absl::Status CheckWritable() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Duration Now() const { return environment_.clock.Monotonic(); }
   double WallSeconds() const;
@@ -229,6 +232,8 @@ class ServedCache : public std::enable_shared_from_this<ServedCache> {  // Threa
 
   const CacheEnvironment& environment_;
   const std::string name_;
+  // For threads that are not its own: they may come when it is gone.
+  const std::shared_ptr<Admission> admission_ = std::make_shared<Admission>();
 
   mutable Mutex mutex_;
   CacheState state_ ABSL_GUARDED_BY(mutex_) = CacheState::kOpening;

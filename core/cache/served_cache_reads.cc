@@ -18,7 +18,11 @@ void ServedCache::Lookup(LookupRequest request, Callback<absl::StatusOr<LookupRe
   if (request.durable && !Hold(done)) return;
   if (LookupInline(request, done)) return;
   auto pending = std::make_shared<PendingLookup>(PendingLookup{request, std::move(done)});
-  const bool taken = environment_.readers.Schedule([self = shared_from_this(), pending] { self->RunLookup(*pending); });
+  const bool taken = environment_.readers.Schedule([this, admission = admission_, name = name_, pending] {
+    if (!admission->Enter()) return std::move(pending->done)(NotOpen(name));
+    RunLookup(*pending);
+    admission->Leave();
+  });
   if (!taken) AnswerOverloaded(std::move(pending->done));
 }
 
@@ -236,8 +240,10 @@ std::shared_ptr<CacheSnapshot> ServedCache::MakeSnapshot() {
                              .incarnation = incarnation_,
                              .assume_all_dirty = metadata_->must_assume_all_dirty(),
                              .on_damage =
-                                 [cache = weak_from_this()](const absl::Status& damage) {
-                                   if (const auto self = cache.lock()) self->ReportDamage(damage);
+                                 [this, admission = admission_](const absl::Status& damage) {
+                                   if (!admission->Enter()) return;
+                                   ReportDamage(damage);
+                                   admission->Leave();
                                  }},
       environment_.clock);
   CountRevoked();

@@ -79,6 +79,21 @@ TEST_F(EngineLifecycleTest, WhatIsUnderWayWhenTheEngineGoesIsAnswered) {
   EXPECT_TRUE(closed.ready());
 }
 
+TEST_F(EngineLifecycleTest, ALookUpThatNobodyHasBegunKeepsNothingOfAnEngineThatIsGone) {
+  ASSERT_THAT(Create(10), IsOk());
+  ASSERT_THAT(Do(Insert({1}, {1})), IsOk());
+  ASSERT_THAT(Close(), IsOk());
+  ASSERT_THAT(Open(), IsOk());  // Nothing is resident now.
+  Outcome<absl::StatusOr<LookupResult>> found;
+  const uint32_t cblock = 1;
+  engine().Lookup("c", {.cblocks = {&cblock, 1}}, found.callback());
+  ASSERT_FALSE(found.ready());
+  engine_.reset();
+  EXPECT_FALSE(bank_.is_locked("/meta"));
+  Run();
+  EXPECT_THAT(found.get(), HasReasonIs(Reason::kCacheNotOpen));
+}
+
 TEST_F(EngineLifecycleTest, CacheBlocksAndOriginSizeComeFromTheDevices) {
   bank_.Add("/fast", 100 * 65536 + 4096);
   bank_.Add("/origin", 500 * 65536);

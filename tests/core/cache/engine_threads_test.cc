@@ -94,6 +94,13 @@ class EngineThreadsTest : public testing::Test {
                                        readers_);
   }
 
+  absl::Status Create(uint32_t blocks) {
+    Answer<absl::StatusOr<CacheInfo>> created;
+    engine_->Create({.name = "c", .metadata_path = "/meta", .data_block_size = Sectors(128), .cache_blocks = blocks},
+                    created.callback());
+    return created.Wait().status();
+  }
+
   absl::Status Open() {
     Answer<absl::StatusOr<OpenResult>> opened;
     engine_->Open({.name = "c", .metadata_path = "/meta"}, opened.callback());
@@ -148,14 +155,7 @@ class EngineThreadsTest : public testing::Test {
 };
 
 TEST_F(EngineThreadsTest, WhatCallersWerePromisedIsThereAfterAShutdownUnderLoad) {
-  Answer<absl::StatusOr<CacheInfo>> created;
-  CreateOptions options;
-  options.name = "c";
-  options.metadata_path = "/meta";
-  options.data_block_size = Sectors(128);
-  options.cache_blocks = kBlocks;
-  engine_->Create(options, created.callback());
-  ASSERT_THAT(created.Wait(), IsOk());
+  ASSERT_THAT(Create(kBlocks), IsOk());
 
   std::vector<std::future<std::map<uint32_t, bool>>> callers;
   for (uint32_t i = 0; i < kCallers; ++i) {
@@ -196,14 +196,7 @@ TEST_F(EngineThreadsTest, WhatCallersWerePromisedIsThereAfterAShutdownUnderLoad)
 }
 
 TEST_F(EngineThreadsTest, OpeningAndClosingUnderLookUpsNeverTouchesFreedMemory) {
-  Answer<absl::StatusOr<CacheInfo>> created;
-  CreateOptions options;
-  options.name = "c";
-  options.metadata_path = "/meta";
-  options.data_block_size = Sectors(128);
-  options.cache_blocks = 20 * 509;
-  engine_->Create(options, created.callback());
-  ASSERT_THAT(created.Wait(), IsOk());
+  ASSERT_THAT(Create(20 * 509), IsOk());
   std::vector<uint32_t> cblocks;
   std::vector<uint64_t> oblocks;
   for (uint32_t i = 0; i < 20; ++i) {
@@ -238,6 +231,51 @@ TEST_F(EngineThreadsTest, OpeningAndClosingUnderLookUpsNeverTouchesFreedMemory) 
   Answer<absl::Status> done;
   engine_->Shutdown(done.callback());
   EXPECT_THAT(done.Wait(), IsOk());
+}
+
+// Where a test stops somebody until it lets them on.
+class Barrier {  // Thread-safe.
+ public:
+  // Of who is to be stopped.
+  void Pass() {
+    reached_.set_value();
+    go_on_.get_future().wait();
+  }
+  void WaitUntilReached() { reached_.get_future().wait(); }
+  void Open() { go_on_.set_value(); }
+
+ private:
+  std::promise<void> reached_;
+  std::promise<void> go_on_;
+};
+
+TEST_F(EngineThreadsTest, TheEngineGoesAfterALookUpThatIsStillCallingBack) {
+  ASSERT_THAT(Create(kBlocks), IsOk());
+  const uint32_t cblock = 1;
+  const uint64_t oblock = 1;
+  Answer<absl::StatusOr<MutationResult>> inserted;
+  engine_->Apply("c", InsertMappings{.cblocks = {&cblock, 1}, .oblocks = {&oblock, 1}}, {}, inserted.callback());
+  ASSERT_THAT(inserted.Wait(), IsOk());
+  Answer<absl::Status> closed;
+  engine_->Close("c", {}, closed.callback());
+  ASSERT_THAT(closed.Wait(), IsOk());
+  ASSERT_THAT(Open(), IsOk());  // Nothing is resident now.
+
+  Barrier barrier;
+  std::atomic<bool> called_back{false};
+  engine_->Lookup("c", {.cblocks = {&cblock, 1}}, [&](const absl::StatusOr<LookupResult>& found) {
+    EXPECT_THAT(found, IsOk());
+    barrier.Pass();
+    called_back = true;
+  });
+  barrier.WaitUntilReached();
+  const auto gone = std::async(std::launch::async, [&] {
+    engine_.reset();
+    EXPECT_TRUE(called_back);
+  });
+  // Long enough for an engine that does not wait to be gone; one that waits passes however long it takes.
+  EXPECT_EQ(gone.wait_for(std::chrono::milliseconds(100)), std::future_status::timeout);
+  barrier.Open();
 }
 
 }  // namespace
