@@ -154,7 +154,7 @@ absl::StatusOr<DiscardPage> SnapshotReader::ReadDiscards(Dblock from, size_t max
     const Values words(std::move(bytes), block, kArrayWordsPerBlock);
     const uint64_t block_end = std::min(bits, (block + 1) * kBitsPerBlock);
     while (bit < block_end) {
-      if (!words.Has(bit / 64)) return TooShort(ArrayKindName(ArrayKind::kDiscards), bit / 64);
+      if (!words.Has(bit / 64)) return Damaged(TooShort(ArrayKindName(ArrayKind::kDiscards), bit / 64));
       const uint64_t found = NextBit(words.Get64(bit / 64), bit % 64, /*set=*/!open);
       bit = bit - bit % 64 + found;
       if (found == 64 || bit >= block_end) continue;

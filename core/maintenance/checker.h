@@ -2,7 +2,7 @@
 //
 // Nothing on the device is trusted: locations, counts and depths are checked before use, no block is walked twice, and
 // damage ends nothing but what lies behind it.  Memory: 8 MiB, a byte per metadata block, half a byte per cblock,
-// and 8 bytes per mapping with a fiftieth of that for tables.  Findings come in an order that does not depend on the
+// and 6 bytes per mapping with a fiftieth of that for tables.  Findings come in an order that does not depend on the
 // executor. Source: core/README.md, section on checking; the rules, core/format/README.md.
 #ifndef DMCACHED_CORE_MAINTENANCE_CHECKER_H_
 #define DMCACHED_CORE_MAINTENANCE_CHECKER_H_

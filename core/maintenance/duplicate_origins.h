@@ -1,4 +1,4 @@
-// Finds every oblock that is mapped more than once, in 8 bytes per mapping.
+// Finds every oblock that is mapped more than once, in 6 bytes per mapping.
 //
 // Oblocks of an origin that is small, and not out of proportion to the mappings, are told by bits; all others are
 // spread over parts.  Which cblocks they belong to is found by a second walk, which only a damaged image needs. Memory:
@@ -46,7 +46,7 @@ class DuplicateOrigins {
   bool any() const { return any_; }
   bool Contains(Oblock oblock) const {
     if (bits_.Covers(oblock)) return bits_.IsDuplicate(oblock);
-    return std::binary_search(parts_.duplicates().begin(), parts_.duplicates().end(), oblock.value());
+    return std::binary_search(parts_.duplicates().begin(), parts_.duplicates().end(), PackedOblock(oblock.value()));
   }
 
   uint64_t memory_bytes() const { return bits_.memory_bytes() + parts_.memory_bytes(); }
@@ -56,7 +56,7 @@ class DuplicateOrigins {
   static constexpr uint64_t kMaxBits = 4 << 20;
 
   static bool FitsBits(uint64_t oblock_end, uint64_t mappings, size_t lanes) {
-    return oblock_end <= kMaxBits && oblock_end / 8 * (lanes + 1) <= mappings * sizeof(uint64_t);
+    return oblock_end <= kMaxBits && oblock_end / 8 * (lanes + 1) <= mappings * sizeof(PackedOblock);
   }
 
   OriginBits bits_;

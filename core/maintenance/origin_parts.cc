@@ -14,7 +14,7 @@ namespace {
 unsigned CeilLog2(uint64_t value) { return static_cast<unsigned>(std::bit_width(std::max<uint64_t>(value, 1) - 1)); }
 
 // Moves one of each value that is there twice to the front of the sorted `values`, and returns them.
-std::span<uint64_t> KeepTwice(std::span<uint64_t> values) {
+std::span<PackedOblock> KeepTwice(std::span<PackedOblock> values) {
   size_t kept = 0;
   for (size_t i = 1; i < values.size(); ++i) {
     if (values[i] != values[i - 1] || (kept > 0 && values[kept - 1] == values[i])) continue;
@@ -36,7 +36,7 @@ OriginParts::OriginParts(uint64_t mappings, size_t lanes)
   DMCACHED_CHECK(segments <= std::numeric_limits<uint32_t>::max());
   used_.resize(segments);
   part_of_.resize(segments);
-  memory_ = HugeMemory(segments * kSegmentOblocks * sizeof(uint64_t));
+  memory_ = HugeMemory(segments * kSegmentOblocks * sizeof(PackedOblock));
 }
 
 void OriginParts::Refill(Lane& lane, Cursor& cursor) {
@@ -44,16 +44,15 @@ void OriginParts::Refill(Lane& lane, Cursor& cursor) {
   DMCACHED_CHECK(segment < used_.size());
   used_[segment] = kSegmentOblocks;
   part_of_[segment] = static_cast<uint16_t>(&cursor - lane.cursors.data());
-  const std::span<uint64_t> oblocks = Segment(segment);
-  cursor = {oblocks.data(), oblocks.data() + oblocks.size()};
+  const std::span<PackedOblock> free = Segment(segment);
+  cursor = {free.data(), free.data() + free.size()};
 }
 
 void OriginParts::EndSegments() {
-  const auto* begin = reinterpret_cast<const uint64_t*>(memory_.data());
   for (const Lane& lane : lanes_) {
     for (const Cursor& cursor : lane.cursors) {
       if (cursor.next == cursor.end) continue;
-      const auto segment = static_cast<size_t>(cursor.next - begin) / kSegmentOblocks;
+      const auto segment = static_cast<size_t>(cursor.next - oblocks()) / kSegmentOblocks;
       used_[segment] = static_cast<uint16_t>(kSegmentOblocks - static_cast<uint64_t>(cursor.end - cursor.next));
     }
   }
@@ -90,8 +89,8 @@ bool OriginParts::Mark(uint64_t part, Lane& lane) const {
   const FieldOf field_of{part_bits_, field_bits_};
   uint64_t again = 0;
   for (const uint32_t segment : SegmentsOf(part)) {
-    for (const uint64_t oblock : Segment(segment)) {
-      const uint64_t field = field_of(oblock);
+    for (const PackedOblock oblock : Segment(segment)) {
+      const uint64_t field = field_of(oblock.value());
       const uint64_t word = fields[field / kFieldsPerWord];
       const uint64_t met = uint64_t{1} << (field % kFieldsPerWord * 2);
       const uint64_t met_again = (word & met) << 1;
@@ -109,9 +108,9 @@ bool OriginParts::Search(uint64_t part, Lane& lane) const {
   lane.candidates.resize(max_candidates_ + kSegmentOblocks);
   size_t candidates = 0;
   for (const uint32_t segment : SegmentsOf(part)) {
-    for (const uint64_t oblock : Segment(segment)) {
-      const uint64_t field = field_of(oblock);
-      lane.candidates[candidates] = oblock;
+    for (const PackedOblock oblock : Segment(segment)) {
+      const uint64_t field = field_of(oblock.value());
+      lane.candidates[candidates] = oblock.value();
       candidates += fields[field / kFieldsPerWord] >> (field % kFieldsPerWord * 2 + 1) & 1;
     }
     if (candidates >= max_candidates_) return true;
@@ -122,19 +121,19 @@ bool OriginParts::Search(uint64_t part, Lane& lane) const {
 }
 
 void OriginParts::SortDoubtful() {
-  auto* const begin = reinterpret_cast<uint64_t*>(memory_.data());
-  uint64_t* end = begin;
+  PackedOblock* const begin = oblocks();
+  PackedOblock* end = begin;
   for (size_t i = 0; i < segments_; ++i) {
     if (doubtful_[part_of_[i]] == 0) continue;
-    const std::span<const uint64_t> oblocks = Segment(i);
-    end = std::copy(oblocks.begin(), oblocks.end(), end);  // Never to a higher address.
+    const std::span<const PackedOblock> segment = Segment(i);
+    end = std::copy(segment.begin(), segment.end(), end);  // Never to a higher address.
   }
   std::sort(begin, end);
   duplicates_ = KeepTwice({begin, end});
 }
 
 uint64_t OriginParts::memory_bytes() const {
-  uint64_t bytes = segments_ * kSegmentOblocks * sizeof(uint64_t) + doubtful_.capacity();
+  uint64_t bytes = segments_ * kSegmentOblocks * sizeof(PackedOblock) + doubtful_.capacity();
   bytes += (used_.capacity() + part_of_.capacity()) * sizeof(uint16_t);
   bytes += (by_part_.capacity() + part_begins_.capacity()) * sizeof(uint32_t);
   for (const Lane& lane : lanes_) {

@@ -224,28 +224,65 @@ TEST_F(FaultIsolationTest, AFileThatShrinksFailsItsCacheOnlyAndIsRefusedUntilItH
   ExpectBack(/*doubtful=*/false);
 }
 
-// A flush that takes as long as it likes.
-TEST_F(FaultIsolationTest, ASlowDeviceHoldsUpNobodyElseAndDeadlinesAreKept) {
+// A device that takes as long as it likes.
+class SlowDeviceTest : public FaultIsolationTest {
+ protected:
+  static grpc::Status Within300Ms(const std::function<grpc::Status(grpc::ClientContext*)>& call) {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::milliseconds(300));
+    return call(&context);
+  }
+  // The transfer goes on waiting; the cache itself is read, and changed by whoever need not wait for it.
+  void ExpectOthersServed() {
+    faults_->AwaitHeld();
+    ExpectOtherServes();
+    EXPECT_EQ(Get().state(), v1::Cache::STATE_OPEN);
+    EXPECT_THAT(Lookup({1, 1500}).mapped(), testing::ElementsAre(true, true));
+    EXPECT_THAT(Insert({{4, 50}}), Succeeds());
+    EXPECT_EQ(Metric("dmcached_cache_state{cache=\"c1\",state=\"open\"}"), 1);
+    EXPECT_EQ(Health("cache/c1"), HealthCheckResponse::SERVING);
+  }
+};
+
+class SlowCommitTest : public SlowDeviceTest, public testing::WithParamInterface<Transfer> {};
+
+TEST_P(SlowCommitTest, ASlowDeviceHoldsUpNobodyElseAndDeadlinesAreKept) {
   StartBoth();
-  faults_->Hold();
-  v1::InsertMappingsRequest insert = InsertRequest({{2, 30}}, /*dirty=*/true);
-  grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + std::chrono::milliseconds(300));
+  faults_->Hold(GetParam());
+  const v1::InsertMappingsRequest insert = InsertRequest({{2, 30}}, /*dirty=*/true);
   v1::InsertMappingsResponse response;
-  EXPECT_EQ(metadata().InsertMappings(&context, insert, &response).error_code(), grpc::StatusCode::DEADLINE_EXCEEDED);
-  faults_->AwaitHeld();
-  // The flush goes on waiting; the cache itself is read, and changed by whoever need not wait for the medium.
-  ExpectOtherServes();
-  EXPECT_EQ(Get().state(), v1::Cache::STATE_OPEN);
-  EXPECT_THAT(Lookup({1, 2}).mapped(), testing::ElementsAre(true, true));
-  EXPECT_THAT(Insert({{4, 50}}), Succeeds());
-  EXPECT_EQ(Metric("dmcached_cache_state{cache=\"c1\",state=\"open\"}"), 1);
-  EXPECT_EQ(Health("cache/c1"), HealthCheckResponse::SERVING);
+  const grpc::Status late =
+      Within300Ms([&](auto* context) { return metadata().InsertMappings(context, insert, &response); });
+  EXPECT_EQ(late.error_code(), grpc::StatusCode::DEADLINE_EXCEEDED);
+  ExpectOthersServed();
+  EXPECT_THAT(Lookup({2}).mapped(), testing::ElementsAre(true));
   faults_->Release();
   // The repeat tells what became of it.
   Context again;
   EXPECT_THAT(metadata().InsertMappings(&again, insert, &response), Succeeds());
   EXPECT_EQ(List(/*dirty_only=*/true), (Pairs{{1, 10}, {2, 30}, {1500, 20}}));
+}
+
+INSTANTIATE_TEST_SUITE_P(Transfers, SlowCommitTest, testing::Values(Transfer::kWrite, Transfer::kFlush),
+                         [](const auto& tested) { return tested.param == Transfer::kWrite ? "Write" : "Flush"; });
+
+// A list reads from the device; commits need not.
+TEST_F(SlowDeviceTest, ASlowReadHoldsUpNobodyElseAndDeadlinesAreKept) {
+  StartBoth();
+  faults_->Hold(Transfer::kRead);
+  const grpc::Status late = Within300Ms([&](auto* context) {
+    v1::ListMappingsRequest request;
+    request.set_cache(kCache);
+    const auto stream = metadata().ListMappings(context, request);
+    v1::ListMappingsResponse page;
+    while (stream->Read(&page)) ADD_FAILURE() << "read in spite of the device";
+    return stream->Finish();
+  });
+  EXPECT_EQ(late.error_code(), grpc::StatusCode::DEADLINE_EXCEEDED);
+  ExpectOthersServed();
+  EXPECT_THAT(Insert({{2, 30}}, /*dirty=*/true), Succeeds());
+  faults_->Release();
+  EXPECT_EQ(List(), (Pairs{{1, 10}, {2, 30}, {4, 50}, {1500, 20}}));
 }
 
 }  // namespace

@@ -23,18 +23,20 @@ class SwitchedDevice : public BlockDevice {
 
  protected:
   absl::Status DoReadV(uint64_t offset_bytes, ReadBuffers buffers) override {
+    switch_->PassGate(Transfer::kRead);
     if (switch_->fail_reads) return MakeError(Reason::kIoError, "read failed by the test");
     DMCACHED_RETURN_IF_ERROR(file_->ReadV(offset_bytes, buffers));
     if (switch_->damage_reads) Damage(buffers);
     return absl::OkStatus();
   }
   absl::Status DoWriteV(uint64_t offset_bytes, WriteBuffers buffers) override {
+    switch_->PassGate(Transfer::kWrite);
     if (switch_->fail_writes) return MakeError(Reason::kIoError, "write failed by the test");
     if (switch_->no_space) return MakeError(Reason::kMetadataNoSpace, "no space, says the test", ENOSPC);
     return file_->WriteV(offset_bytes, buffers);
   }
   absl::Status DoFlush() override {
-    switch_->PassGate();
+    switch_->PassGate(Transfer::kFlush);
     if (switch_->good_flushes-- <= 0) return MakeError(Reason::kIoError, "flush failed by the test");
     return file_->Flush();
   }
@@ -53,14 +55,14 @@ class SwitchedDevice : public BlockDevice {
 
 }  // namespace
 
-void DeviceSwitch::Hold() {
+void DeviceSwitch::Hold(Transfer which) {
   MutexLock lock(mutex_);
-  hold_ = true;
+  held_ = which;
 }
 
 void DeviceSwitch::Release() {
   MutexLock lock(mutex_);
-  hold_ = false;
+  held_.reset();
   changed_.NotifyAll();
 }
 
@@ -69,11 +71,12 @@ void DeviceSwitch::AwaitHeld() {
   while (waiting_ == 0) changed_.Wait(mutex_);
 }
 
-void DeviceSwitch::PassGate() {
+void DeviceSwitch::PassGate(Transfer transfer) {
   MutexLock lock(mutex_);
+  if (held_ != transfer) return;
   ++waiting_;
   changed_.NotifyAll();
-  while (hold_) changed_.Wait(mutex_);
+  while (held_ == transfer) changed_.Wait(mutex_);
   --waiting_;
 }
 
