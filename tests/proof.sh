@@ -85,7 +85,7 @@ fi
 prove "power cuts" "$WHOLE_LINE" $build/tests/crash/crash_driver "${cuts[@]}" --jobs "$JOBS"
 prove "rules of the model" "$TESTS_RUN" tests 'crash_findings_test|engine_(commit|failure|interleavings|repeats|threads)_test'
 prove "faults and damage" "$TESTS_RUN" tests 'fault_test|e2e_test[.]All/FailingDeviceTest|e2e_test[.]FaultIsolationTest'
-prove "checker" "$TESTS_RUN" tests 'checker_test|check_runner_test|checker_interop_test|check_e2e_test'
+prove "checker" "$TESTS_RUN" tests 'checker_test|check_memory_test|check_runner_test|checker_interop_test|check_e2e_test'
 prove "hostile callers" "$TESTS_RUN" tests 'hostile_callers_test|process_test'
 prove "kill -9 under load" '/kills, /p' env DMCACHED_KILLS=$kills $build/tests/e2e/kill_test
 prove "kernel handovers" "$WHOLE_LINE" tests/interop/kernel/run.sh $build --handovers $handovers
