@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 
 #include "absl/strings/str_cat.h"
 
@@ -11,26 +10,19 @@ namespace {
 
 constexpr std::array<uint32_t, 3> kSmqVersion = {2, 0, 0};
 
-// How alike two columns are: 1 the same but for scale, 0 unrelated.
-double Correlation(const std::vector<double>& a, const std::vector<double>& b) {
-  const auto n = static_cast<double>(a.size());
-  double sum_a = 0;
-  double sum_b = 0;
+// Of the pairs whose values `a` tells apart, the share that `b` has the other way round: 0 if it keeps the order, about
+// a half if it knows nothing of it.
+double Disorder(const std::vector<uint32_t>& a, const std::vector<uint32_t>& b) {
+  uint64_t told_apart = 0;
+  uint64_t reversed = 0;
   for (size_t i = 0; i < a.size(); ++i) {
-    sum_a += a[i];
-    sum_b += b[i];
+    for (size_t j = 0; j < a.size(); ++j) {
+      if (a[i] >= a[j]) continue;
+      ++told_apart;
+      reversed += b[i] > b[j] ? 1 : 0;
+    }
   }
-  double ab = 0;
-  double aa = 0;
-  double bb = 0;
-  for (size_t i = 0; i < a.size(); ++i) {
-    const double da = a[i] - sum_a / n;
-    const double db = b[i] - sum_b / n;
-    ab += da * db;
-    aa += da * da;
-    bb += db * db;
-  }
-  return ab / std::sqrt(aa * bb);
+  return told_apart == 0 ? 0 : static_cast<double>(reversed) / static_cast<double>(told_apart);
 }
 
 bool IsOneOf(const std::optional<Stamp>& found, const std::vector<Stamp>& allowed) {
@@ -237,7 +229,8 @@ CacheContents KernelTask::ExpectedContents(const CacheContents& after) const {
 }
 
 // A hint of smq is the level of its queues that a block is put on; at deactivation the level is the next hint.  The
-// policy evens its levels out meanwhile, which keeps their order.  Without valid hints it chooses levels by a hash.
+// policy evens its levels out meanwhile, which nearly keeps their order: up to a tenth of the pairs was seen reversed.
+// Without valid hints it chooses levels by a hash.
 void KernelTask::CompareHints(const CacheContents& after) {
   const CacheContents& before = params_.before;
   const bool valid = before.clean_shutdown && before.hints.has_value() && before.policy_name == "smq" &&
@@ -245,15 +238,15 @@ void KernelTask::CompareHints(const CacheContents& after) {
   const bool has_hints = after.hints.has_value() && after.hints->size() >= before.cache_blocks;
   findings_.Expect(has_hints, "the kernel has left no hints");
   if (!before.hints.has_value() || !has_hints || before.mappings.size() < 50) return;
-  std::vector<double> given;
-  std::vector<double> left;
+  std::vector<uint32_t> given;
+  std::vector<uint32_t> left;
   for (const auto& [cblock, to] : before.mappings) {
     given.push_back((*before.hints)[cblock]);
     left.push_back((*after.hints)[cblock]);
   }
-  const double likeness = Correlation(given, left);
-  findings_.Expect(valid ? likeness > 0.9 : likeness < 0.5,
-                   absl::StrCat("hints that are ", valid ? "" : "not ", "valid are kept with likeness ", likeness));
+  const double disorder = Disorder(given, left);
+  findings_.Expect(valid ? disorder < 0.25 : disorder > 0.3,
+                   absl::StrCat("hints that are ", valid ? "" : "not ", "valid have this disorder: ", disorder));
 }
 
 std::vector<KernelTask::Allowed> KernelTask::AllowedContents(const CacheContents& after) const {
