@@ -13,38 +13,13 @@ inline void CacheMetadata::PrefetchMapping(uint32_t cblock) const {
   states_.Prefetch(cblock);
   store_->array(ArrayKind::kMappings).PrefetchWord(cblock);
 }
-inline void CacheMetadata::PrefetchDirty(uint32_t cblock) const {
-  if (superblock_.version == 1) return PrefetchMapping(cblock);
-  states_.Prefetch(cblock);
-  store_->array(ArrayKind::kDirty).PrefetchWord(cblock / kBitsPerWord);
-}
-
 inline std::byte* CacheMetadata::WritableWord(PackedArray& array, uint64_t entry) {
   return store_->Writable(array, entry / kArrayWordsPerBlock).data() + PackedArray::WordOffset(entry);
 }
 inline void CacheMetadata::SetWord(PackedArray& array, uint64_t entry, uint64_t word) {
   StoreLe(WritableWord(array, entry), word);
 }
-inline void CacheMetadata::SetBits(PackedArray& array, uint64_t entry, uint64_t bits, bool on) {
-  std::byte* word = WritableWord(array, entry);
-  const uint64_t old = LoadLe<uint64_t>(word);
-  StoreLe(word, on ? old | bits : old & ~bits);
-}
-
-inline bool CacheMetadata::NameDirtyChange(uint32_t cblock, BlockSet& set) {
-  if (superblock_.version == 1) {
-    return set.Change(store_->array(ArrayKind::kMappings), cblock / kArrayWordsPerBlock);
-  }
-  return set.Change(store_->array(ArrayKind::kDirty), cblock / kBitsPerWord / kArrayWordsPerBlock);
-}
-
-inline void CacheMetadata::StoreDirty(uint32_t cblock, bool dirty) {
-  if (!states_.SetDirtyBit(cblock, dirty)) return;
-  if (superblock_.version == 1) {
-    return SetBits(store_->array(ArrayKind::kMappings), cblock, kMappingFlagDirty, dirty);
-  }
-  SetBits(store_->array(ArrayKind::kDirty), cblock / kBitsPerWord, uint64_t{1} << (cblock % kBitsPerWord), dirty);
-}
+inline DirtyWords CacheMetadata::dirty_words() { return {*store_, superblock_.version}; }
 
 inline bool CacheMetadata::ReadMapping(uint32_t cblock, BlockSet& set) {
   return set.Read(store_->array(ArrayKind::kMappings), cblock / kArrayWordsPerBlock);

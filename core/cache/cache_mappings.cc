@@ -37,6 +37,7 @@ absl::Status CacheMetadata::CheckDistinct(std::span<const uint64_t> oblocks) {
 absl::Status CacheMetadata::CheckInsertion(const dmcached::InsertMappings& request, Claims& claims, BlockSet& set) {
   PackedArray& mappings = store_->array(ArrayKind::kMappings);
   duplicates_.Begin(request.oblocks.size());
+  const DirtyWords stored = dirty_words();
   const Ahead ahead(request.cblocks.size(), [&](size_t i) { states_.Prefetch(request.cblocks[i]); });
   GlimpsesAhead glimpses(origin_index_, request.oblocks, [&](uint32_t cblock) { PrefetchMapping(cblock); });
   for (size_t i = 0; i < request.cblocks.size(); ++i) {
@@ -57,7 +58,7 @@ absl::Status CacheMetadata::CheckInsertion(const dmcached::InsertMappings& reque
     }
     set.Change(mappings, cblock / kArrayWordsPerBlock);
     const bool dirty = !request.dirty.empty() && request.dirty[i];
-    if (states_.dirty_bit(cblock) != dirty) NameDirtyChange(cblock, set);
+    if (states_.dirty_bit(cblock) != dirty) stored.NameChange(cblock, set);
     if (discarded_ > 0) NameDiscardOf(oblock, set);
   }
   return absl::OkStatus();
@@ -74,6 +75,7 @@ absl::Status CacheMetadata::NotInsertable(const dmcached::InsertMappings& reques
 
 void CacheMetadata::ApplyInsertion(const dmcached::InsertMappings& request, const BlockSet& set) {
   PackedArray& mappings = store_->array(ArrayKind::kMappings);
+  const DirtyWords stored = dirty_words();
   const Ahead ahead(request.cblocks.size(), [&](size_t i) { PrefetchMapping(request.cblocks[i]); });
   HashesAhead hashes(origin_index_, request.oblocks);
   uint64_t end = mapped_end_;
@@ -83,7 +85,8 @@ void CacheMetadata::ApplyInsertion(const dmcached::InsertMappings& request, cons
     ahead.Reach(i);
     SetWord(mappings, cblock, (oblock.value() << kMappingFlagBits) | kMappingFlagValid);
     states_.SetMapped(cblock);
-    StoreDirty(cblock, !request.dirty.empty() && request.dirty[i]);
+    const bool dirty = !request.dirty.empty() && request.dirty[i];
+    if (states_.SetDirtyBit(cblock, dirty)) stored.Put(cblock, dirty);
     origin_index_.Insert(hashes.Reach(i), Cblock(cblock));
     end = std::max(end, oblock.value() + 1);
     if (discarded_ > 0) ClearDiscardOf(oblock);
@@ -100,7 +103,7 @@ absl::Status CacheMetadata::DirtyRemoval(uint32_t cblock, uint64_t item) const {
 inline absl::Status CacheMetadata::CheckRemoval(uint32_t cblock, bool discard_dirty, uint64_t item, BlockSet& set) {
   if (states_.dirty(cblock) && !discard_dirty) return DirtyRemoval(cblock, item);
   set.Change(store_->array(ArrayKind::kMappings), cblock / kArrayWordsPerBlock);
-  if (states_.dirty_bit(cblock)) NameDirtyChange(cblock, set);
+  if (states_.dirty_bit(cblock)) dirty_words().NameChange(cblock, set);
   return absl::OkStatus();
 }
 
@@ -164,14 +167,15 @@ absl::Status CacheMetadata::CheckRemovals(const dmcached::RemoveMappings& reques
 void CacheMetadata::ApplyRemoval(std::span<const uint32_t> cblocks, std::span<const uint64_t> oblocks,
                                  const BlockSet& set) {
   PackedArray& mappings = store_->array(ArrayKind::kMappings);
+  const DirtyWords stored = dirty_words();
   const Ahead ahead(cblocks.size(), [&](size_t i) {
     PrefetchMapping(cblocks[i]);
-    if (states_.dirty_count() > 0) PrefetchDirty(cblocks[i]);
+    if (states_.dirty_count() > 0) stored.Prefetch(cblocks[i]);
   });
   HashesAhead hashes(origin_index_, oblocks);
   for (size_t i = 0; i < cblocks.size(); ++i) {
     ahead.Reach(i);
-    StoreDirty(cblocks[i], false);
+    if (states_.SetDirtyBit(cblocks[i], false)) stored.Put(cblocks[i], false);
     SetWord(mappings, cblocks[i], 0);
     states_.Remove(cblocks[i]);
     origin_index_.Erase(hashes.Reach(i), Cblock(cblocks[i]));

@@ -28,6 +28,7 @@
 #include "core/cache/cache_info.h"
 #include "core/cache/cache_snapshot.h"
 #include "core/cache/claims.h"
+#include "core/cache/dirty_words.h"
 #include "core/cache/duplicate_finder.h"
 #include "core/cache/geometry.h"
 #include "core/cache/mapping_loader.h"
@@ -287,13 +288,11 @@ class CacheMetadata {
                              const std::function<absl::Status(uint32_t, Oblock)>& visit);
   std::byte* WritableWord(PackedArray& array, uint64_t entry);
   void SetWord(PackedArray& array, uint64_t entry, uint64_t word);
-  void SetBits(PackedArray& array, uint64_t entry, uint64_t bits, bool on);
   // Counts what was applied.  Bits that were as asked already change nothing that a commit must write.
   void Applied(MutationOp op, uint64_t items, const BlockSet& set);
 
-  // Dirty bits (cache_dirty.cc): the block that holds the bit, and the bit in memory and on disk.
-  bool NameDirtyChange(uint32_t cblock, BlockSet& set);
-  void StoreDirty(uint32_t cblock, bool dirty);
+  DirtyWords dirty_words();
+  absl::Status NotMarkable(uint32_t cblock, uint64_t item) const;
   // Inserting and removing (cache_mappings.cc).
   absl::Status CheckDistinct(std::span<const uint64_t> oblocks);
   absl::Status CheckInsertion(const dmcached::InsertMappings& request, Claims& claims, BlockSet& set);
@@ -305,10 +304,9 @@ class CacheMetadata {
   absl::Status CheckRemovals(const dmcached::RemoveMappings& request, BlockSet& set);
   void ApplyRemoval(std::span<const uint32_t> cblocks, std::span<const uint64_t> oblocks, const BlockSet& set);
 
-  // Fetches what an item will need (cache_items.h): its bits in memory with the mapping, or with the stored dirty bit.
-  // The cblock may be out of range.
+  // Fetches what an item will need (cache_items.h): its bits in memory and the mapping.  The cblock may be out of
+  // range.
   void PrefetchMapping(uint32_t cblock) const;
-  void PrefetchDirty(uint32_t cblock) const;
 
   // Looking up (cache_mappings.cc).
   void FillLookedUp(uint32_t cblock, bool with_hints, BlockSet& set, LookedUp& found);
