@@ -1,5 +1,5 @@
 #!/bin/bash
-# Checks that every source is built and that includes point downwards.
+# Checks that every source is built, that includes point downwards, and that the deliberate breaks still apply.
 #
 #   tests/tidy/sources.sh BUILD_FOLDER      a configured build folder, with tests
 #
@@ -8,6 +8,7 @@
 # 2. A lower layer never includes a higher one: core includes no server, client, gRPC or protobuf header, the client
 #    library no core header (of the command line program only client/cli/offline.cc may), and inside core the order is
 #    base, device and format, store, cache, maintenance.
+# 3. Every patch of tests/crash/mutations applies: what no longer does would be missed only by the whole proof.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 commands=${1:-}/compile_commands.json
@@ -33,6 +34,10 @@ while read -r file; do
   esac
   grep -q "/$compiled\"" "$commands" || complain "no CMakeLists.txt names $file"
 done < <(find core server client tests proto -name '*.cc' -o -name '*.proto' | sort)
+
+for break in tests/crash/mutations/*.patch; do
+  patch -p1 --dry-run --silent --fuzz=0 <"$break" >/dev/null || complain "$break does not apply any more"
+done
 
 # must_not_include FOLDER PATTERN EXCEPT: no file below FOLDER, but for EXCEPT, includes what PATTERN matches.
 must_not_include() {
