@@ -68,6 +68,7 @@ int Run(const std::vector<std::string>& arguments, std::istream& in, std::ostrea
   AddDiscardCommands(app, session);
   AddHintCommands(app, session);
   AddStatsCommands(app, session);
+  AddTopCommand(app, session);
   try {
     // CLI11 takes the arguments from the back.
     app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));

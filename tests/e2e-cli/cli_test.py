@@ -56,6 +56,8 @@ class Daemon:
             self.process.wait()
             raise AssertionError(f"the daemon said {line!r}: {(folder / 'daemon.log').read_text()}")
 
+        self.metrics = line.rpartition(" metrics=")[2].strip()  # Of a daemon that was given --metrics.
+
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
         code = self.process.wait(TIMEOUT_S)
