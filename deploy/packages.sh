@@ -5,7 +5,7 @@
 #   deploy/packages.sh test      that, and what tests/run.sh needs
 #   deploy/packages.sh bench     what building needs, and the yardsticks of tests/bench/run.sh
 #   deploy/packages.sh runtime   what the finished programs need besides the libraries they link: nothing to compile with
-#   deploy/packages.sh --list build|test|bench|runtime   prints the names, one a line, and installs nothing
+#   deploy/packages.sh --list build|test|bench|runtime|prometheus   prints the names, one a line, and installs nothing
 #
 # This is the only list of packages: deploy/quickstart.sh, tests/run.sh and the Dockerfile call it.
 set -euo pipefail
@@ -18,6 +18,8 @@ readonly TEST=(libgtest-dev libgmock-dev xz-utils thin-provisioning-tools
 readonly BENCH=(libgtest-dev libgmock-dev liblmdb-dev librocksdb-dev thin-provisioning-tools)
 readonly RUNTIME=(libgrpc++1.51 libprotobuf32 libabsl20220623 libisal2 libprometheus-cpp-core1.0
   libcivetweb1 libspdlog1.10)
+# Unpacked by tests/deploy/prometheus_test.sh; installing it would start a service.
+readonly PROMETHEUS=(prometheus)
 
 list=false
 if [[ "${1:-}" == --list ]]; then
@@ -29,8 +31,9 @@ case "${1:-}" in
   test) packages=("${BUILD[@]}" "${TEST[@]}") ;;
   bench) packages=("${BUILD[@]}" "${BENCH[@]}") ;;
   runtime) packages=("${RUNTIME[@]}") ;;
+  prometheus) packages=("${PROMETHEUS[@]}") ;;
   *)
-    echo "usage: deploy/packages.sh [--list] build|test|bench|runtime" >&2
+    echo "usage: deploy/packages.sh [--list] build|test|bench|runtime|prometheus" >&2
     exit 2
     ;;
 esac
