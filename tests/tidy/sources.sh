@@ -27,7 +27,7 @@ bench=true # Configured only where its yardsticks are installed.
 grep -q '/tests/bench/main.cc"' "$commands" || bench=false
 while read -r file; do
   case "$file" in
-    tests/support/tsan_absl_shim.cc | tests/fuzz/*.cc) continue ;; # Only in builds of their own.
+    tests/support/tsan_absl_shim.cc | tests/fuzz/*.cc | tests/package/*.cc) continue ;; # Only in builds of their own.
     tests/bench/*.cc) $bench || continue ;;&
     *.proto) compiled=${file%.proto}.pb.cc ;;
     *) compiled=$file ;;
