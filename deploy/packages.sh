@@ -5,9 +5,10 @@
 #   deploy/packages.sh test      that, and what tests/run.sh needs
 #   deploy/packages.sh bench     what building needs, and the yardsticks of tests/bench/run.sh
 #   deploy/packages.sh runtime   what the finished programs need besides the libraries they link: nothing to compile with
-#   deploy/packages.sh --list build|test|bench|runtime|prometheus   prints the names, one a line, and installs nothing
+#   deploy/packages.sh image     what deploy/image.sh builds and runs an image with
+#   deploy/packages.sh --list build|test|bench|runtime|image|prometheus   prints the names, one a line, and installs nothing
 #
-# This is the only list of packages: deploy/quickstart.sh, tests/run.sh and the Dockerfile call it.
+# This is the only list of packages: deploy/quickstart.sh, deploy/image.sh, tests/run.sh and the Dockerfile call it.
 set -euo pipefail
 
 readonly BUILD=(build-essential cmake ninja-build ccache pkg-config git
@@ -20,6 +21,7 @@ readonly RUNTIME=(libgrpc++1.51 libprotobuf32 libabsl20220623 libisal2 libpromet
   libcivetweb1 libspdlog1.10)
 # Unpacked by tests/deploy/prometheus_test.sh; installing it would start a service.
 readonly PROMETHEUS=(prometheus)
+readonly IMAGE=(buildah podman runc conmon debootstrap ca-certificates)
 
 list=false
 if [[ "${1:-}" == --list ]]; then
@@ -31,9 +33,10 @@ case "${1:-}" in
   test) packages=("${BUILD[@]}" "${TEST[@]}") ;;
   bench) packages=("${BUILD[@]}" "${BENCH[@]}") ;;
   runtime) packages=("${RUNTIME[@]}") ;;
+  image) packages=("${IMAGE[@]}") ;;
   prometheus) packages=("${PROMETHEUS[@]}") ;;
   *)
-    echo "usage: deploy/packages.sh [--list] build|test|bench|runtime|prometheus" >&2
+    echo "usage: deploy/packages.sh [--list] build|test|bench|runtime|image|prometheus" >&2
     exit 2
     ;;
 esac
