@@ -127,9 +127,9 @@ if $release; then
 fi
 if $sanitizers; then
   # They need programs that only the release build has.
-  left_out='_NOT_BUILT|^CliEndToEnd|^KernelTest'
+  left_out='_NOT_BUILT|^CliEndToEnd|^KernelTest|^DeployTest'
   build_and_test asan "${asan_targets[@]}"
-  build_and_test tsan "${tsan_targets[@]}"
+  left_out+='|^ForeignClient|^crash[.]' build_and_test tsan "${tsan_targets[@]}"
 fi
 if $tidy; then check "clang-tidy" tests/tidy/tidy.py build/release; fi
 
