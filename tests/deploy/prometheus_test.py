@@ -23,7 +23,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 RULES = sorted((ROOT / "deploy/prometheus/rules").glob("*.yml"))
 DASHBOARDS = sorted((ROOT / "deploy/grafana/dashboards").glob("*.json"))
 CACHE = "demo"
-TIMEOUT_S = 60
+TIMEOUT_S = 300
 ARGUMENTS = argparse.Namespace()
 
 
