@@ -33,11 +33,10 @@ class CallTest : public testing::Test {
     };
     daemon_.metadata.on_MarkDirty = [this](grpc::ServerContext*, const v1::MarkDirtyRequest& request,
                                            v1::MarkDirtyResponse& answer) {
-      requests_.push_back(request);
-      const grpc::Status status = requests_.size() <= script_.size() ? script_[requests_.size() - 1] : grpc::Status::OK;
+      const size_t count = requests_.Add(request);
       answer.mutable_result()->set_incarnation(kIncarnation);
-      answer.mutable_result()->set_revision(requests_.size());
-      return status;
+      answer.mutable_result()->set_revision(count);
+      return count <= script_.size() ? script_[count - 1] : grpc::Status::OK;
     };
   }
 
@@ -51,8 +50,8 @@ class CallTest : public testing::Test {
 
   FakeDaemon daemon_;
   const std::vector<uint32_t> cblocks_ = {3, 5};
-  std::vector<grpc::Status> script_;            // Answers to the first calls; OK after them.
-  std::vector<v1::MarkDirtyRequest> requests_;  // Written by one call at a time.
+  Record<grpc::Status> script_;  // Answers to the first calls; OK after them.
+  Record<v1::MarkDirtyRequest> requests_;
   std::atomic<int> get_cache_calls_ = 0;
 };
 
@@ -87,8 +86,8 @@ TEST_F(CallTest, UsesTheCallersIdIncarnationAndConditions) {
 }
 
 TEST_F(CallTest, RepeatsWhatGotNoAnswerWithTheSameBytes) {
-  script_ = {kLostConnection, grpc::Status(grpc::StatusCode::DEADLINE_EXCEEDED, "late"),
-             grpc::Status(grpc::StatusCode::CANCELLED, "the daemon stops"), grpc::Status::OK};
+  script_.Set({kLostConnection, grpc::Status(grpc::StatusCode::DEADLINE_EXCEEDED, "late"),
+               grpc::Status(grpc::StatusCode::CANCELLED, "the daemon stops"), grpc::Status::OK});
   Client client(Options());
   const absl::StatusOr<MutationResult> result = Mark(client);
   ASSERT_TRUE(result.ok()) << result.status();
@@ -100,7 +99,7 @@ TEST_F(CallTest, RepeatsWhatGotNoAnswerWithTheSameBytes) {
 }
 
 TEST_F(CallTest, StopsRepeatingWhenTheBoundIsReached) {
-  script_.assign(100, kLostConnection);
+  script_.Set(std::vector(100, kLostConnection));
   ClientOptions options = Options();
   options.repeat_for = milliseconds(0);
   Client client(options);
@@ -113,8 +112,7 @@ TEST_F(CallTest, StopsRepeatingWhenTheBoundIsReached) {
 TEST_F(CallTest, DoesNotKnowTheOutcomeWhenTheDaemonGoesAwayAfterACopyWasSent) {
   std::promise<void> received;
   daemon_.metadata.on_MarkDirty = [&](grpc::ServerContext*, const v1::MarkDirtyRequest&, v1::MarkDirtyResponse&) {
-    if (requests_.empty()) received.set_value();
-    requests_.emplace_back();
+    if (requests_.Add({}) == 1) received.set_value();
     return kLostConnection;
   };
   ClientOptions options = Options();
@@ -131,7 +129,8 @@ TEST_F(CallTest, DoesNotKnowTheOutcomeWhenTheDaemonGoesAwayAfterACopyWasSent) {
 }
 
 TEST_F(CallTest, ReportsIncarnationChangedAndNeverRepeats) {
-  script_.assign(100, ServiceError(grpc::StatusCode::ABORTED, "INCARNATION_CHANGED", "the cache was opened anew"));
+  script_.Set(
+      std::vector(100, ServiceError(grpc::StatusCode::ABORTED, "INCARNATION_CHANGED", "the cache was opened anew")));
   Client client(Options());
   const absl::Status status = Mark(client).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kAborted);
@@ -145,7 +144,7 @@ TEST_F(CallTest, ReportsIncarnationChangedAndNeverRepeats) {
 }
 
 TEST_F(CallTest, SaysThatAnEarlierCopyMayHaveHappenedWhenTheIncarnationChangedInBetween) {
-  script_ = {kLostConnection, ServiceError(grpc::StatusCode::ABORTED, "INCARNATION_CHANGED", "opened anew")};
+  script_.Set({kLostConnection, ServiceError(grpc::StatusCode::ABORTED, "INCARNATION_CHANGED", "opened anew")});
   Client client(Options());
   const absl::Status status = Mark(client).status();
   EXPECT_EQ(ReasonOf(status), "INCARNATION_CHANGED");
@@ -155,15 +154,15 @@ TEST_F(CallTest, SaysThatAnEarlierCopyMayHaveHappenedWhenTheIncarnationChangedIn
 
 TEST_F(CallTest, WhatTheCachesStateRefusesSaysNothingAboutAnEarlierCopy) {
   for (const char* reason : {"NEEDS_CHECK", "READ_ONLY", "OPERATION_PENDING", "CACHE_FAILED"}) {
-    requests_.clear();
-    script_ = {kLostConnection, ServiceError(grpc::StatusCode::FAILED_PRECONDITION, reason, "not now")};
+    requests_.Set({});
+    script_.Set({kLostConnection, ServiceError(grpc::StatusCode::FAILED_PRECONDITION, reason, "not now")});
     Client client(Options());
     const absl::Status status = Mark(client).status();
     EXPECT_EQ(ReasonOf(status), reason);
     EXPECT_TRUE(OutcomeUnknown(status)) << reason;
   }
-  requests_.clear();
-  script_ = {kLostConnection, ServiceError(grpc::StatusCode::FAILED_PRECONDITION, "NOT_MAPPED", "cblock 3")};
+  requests_.Set({});
+  script_.Set({kLostConnection, ServiceError(grpc::StatusCode::FAILED_PRECONDITION, "NOT_MAPPED", "cblock 3")});
   Client client(Options());
   EXPECT_FALSE(OutcomeUnknown(Mark(client).status())) << "it was judged: the first copy did not happen either";
 }
@@ -186,7 +185,7 @@ TEST_F(CallTest, LearnsTheIncarnationFromAnyAnswer) {
 }
 
 TEST_F(CallTest, RetriesOverloadedAFewTimesAndThenReports) {
-  script_.assign(100, ServiceError(grpc::StatusCode::UNAVAILABLE, "OVERLOADED", "the queue is full"));
+  script_.Set(std::vector(100, ServiceError(grpc::StatusCode::UNAVAILABLE, "OVERLOADED", "the queue is full")));
   ClientOptions options = Options();
   options.overloaded_retries = 2;
   Client client(options);
@@ -197,7 +196,7 @@ TEST_F(CallTest, RetriesOverloadedAFewTimesAndThenReports) {
 }
 
 TEST_F(CallTest, ReportsReserveHoldoffAtOnce) {
-  int calls = 0;
+  std::atomic<int> calls = 0;
   daemon_.metadata.on_ReserveCblocks = [&](grpc::ServerContext*, const v1::ReserveCblocksRequest&,
                                            v1::ReserveCblocksResponse&) {
     ++calls;
@@ -209,7 +208,7 @@ TEST_F(CallTest, ReportsReserveHoldoffAtOnce) {
 }
 
 TEST_F(CallTest, DoesNotRepeatWhatCarriesNoRequestId) {
-  int calls = 0;
+  std::atomic<int> calls = 0;
   daemon_.metadata.on_ReserveCblocks = [&](grpc::ServerContext*, const v1::ReserveCblocksRequest&,
                                            v1::ReserveCblocksResponse&) {
     ++calls;
@@ -221,8 +220,8 @@ TEST_F(CallTest, DoesNotRepeatWhatCarriesNoRequestId) {
 }
 
 TEST_F(CallTest, CarriesReasonItemAndDetails) {
-  script_ = {ServiceError(grpc::StatusCode::FAILED_PRECONDITION, "NOT_MAPPED", "mark dirty: cblock 5 is not mapped",
-                          {{"item", "1"}, {"extra", "x"}})};
+  script_.Set({ServiceError(grpc::StatusCode::FAILED_PRECONDITION, "NOT_MAPPED", "mark dirty: cblock 5 is not mapped",
+                            {{"item", "1"}, {"extra", "x"}})});
   Client client(Options());
   const absl::Status status = Mark(client).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
@@ -236,8 +235,8 @@ TEST_F(CallTest, CarriesReasonItemAndDetails) {
 
 TEST_F(CallTest, SetsADeadlineOfThirtySecondsForUnaryCallsAndNoneForCreate) {
   const auto now = std::chrono::system_clock::now();
-  std::chrono::system_clock::time_point stats_deadline;
-  std::chrono::system_clock::time_point create_deadline;
+  std::atomic<std::chrono::system_clock::time_point> stats_deadline;
+  std::atomic<std::chrono::system_clock::time_point> create_deadline;
   daemon_.metadata.on_GetStats = [&](grpc::ServerContext* context, const v1::GetStatsRequest&, v1::GetStatsResponse&) {
     stats_deadline = context->deadline();
     return grpc::Status::OK;
@@ -250,9 +249,9 @@ TEST_F(CallTest, SetsADeadlineOfThirtySecondsForUnaryCallsAndNoneForCreate) {
   Client client(Options());
   ASSERT_TRUE(client.GetStats("c").ok());
   ASSERT_TRUE(client.CreateCache({.name = "c"}).ok());
-  EXPECT_GT(stats_deadline, now + std::chrono::seconds(29));
-  EXPECT_LT(stats_deadline, now + std::chrono::hours(1));
-  EXPECT_GT(create_deadline, now + std::chrono::hours(24 * 365));
+  EXPECT_GT(stats_deadline.load(), now + std::chrono::seconds(29));
+  EXPECT_LT(stats_deadline.load(), now + std::chrono::hours(1));
+  EXPECT_GT(create_deadline.load(), now + std::chrono::hours(24 * 365));
 }
 
 TEST_F(CallTest, GivesUpAtTheDeadlineOfTheCall) {

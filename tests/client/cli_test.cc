@@ -48,13 +48,13 @@ class CliTest : public testing::Test {
     };
     daemon_.metadata.on_InsertMappings = [this](grpc::ServerContext*, const v1::InsertMappingsRequest& request,
                                                 v1::InsertMappingsResponse& answer) {
-      inserts_.push_back(request);
       SetResult(*answer.mutable_result());
-      return inserts_.size() == fail_insert_ ? insert_error_ : grpc::Status::OK;
+      const size_t count = inserts_.Add(request);
+      return count <= insert_script_.size() ? insert_script_[count - 1] : grpc::Status::OK;
     };
     daemon_.metadata.on_RemoveMappings = [this](grpc::ServerContext*, const v1::RemoveMappingsRequest& request,
                                                 v1::RemoveMappingsResponse& answer) {
-      removes_.push_back(request);
+      removes_.Add(request);
       SetResult(*answer.mutable_result());
       answer.set_removed_count(static_cast<uint32_t>(request.cblocks_size()));
       return grpc::Status::OK;
@@ -82,10 +82,9 @@ class CliTest : public testing::Test {
   nlohmann::json Out() const { return nlohmann::json::parse(out_); }
 
   FakeDaemon daemon_;
-  std::vector<v1::InsertMappingsRequest> inserts_;
-  std::vector<v1::RemoveMappingsRequest> removes_;
-  size_t fail_insert_ = 0;  // Number of the insert that fails; 0: none.
-  grpc::Status insert_error_;
+  Record<v1::InsertMappingsRequest> inserts_;
+  Record<v1::RemoveMappingsRequest> removes_;
+  Record<grpc::Status> insert_script_;  // Answers to the first inserts; OK after them.
   std::string out_;
   std::string err_;
 };
@@ -213,9 +212,8 @@ TEST_F(CliTest, InsertSendsPairsReservationAndOptions) {
 TEST_F(CliTest, InsertFromLinesGoesInBatchesAndNamesTheLineThatFailed) {
   std::string lines;
   for (int i = 0; i < 65536 + 10; ++i) lines += std::to_string(i) + " " + std::to_string(i + 7) + "\n";
-  fail_insert_ = 2;
-  insert_error_ =
-      ServiceError(grpc::StatusCode::ALREADY_EXISTS, "CBLOCK_IN_USE", "cblock 65539 is in use", {{"item", "3"}});
+  insert_script_.Set({grpc::Status::OK, ServiceError(grpc::StatusCode::ALREADY_EXISTS, "CBLOCK_IN_USE",
+                                                     "cblock 65539 is in use", {{"item", "3"}})});
   EXPECT_EQ(Run({"mapping", "insert", "c", "-", "--request-id", "r", "--json"}, lines), 1);
   ASSERT_EQ(inserts_.size(), 2u);
   EXPECT_THAT(inserts_[0].cblocks(), SizeIs(65536));
@@ -247,7 +245,7 @@ TEST_F(CliTest, ARepeatableRemoveOrCleanTakesNoPlainCblocks) {
   }
   EXPECT_EQ(Run({"mapping", "remove", "c", "-", "--request-id", "r"}, "7 70\n4\n"), 1);
   EXPECT_THAT(err_, HasSubstr("line 2: \"4\" is not CBLOCK:OBLOCK; with --request-id"));
-  EXPECT_TRUE(removes_.empty());
+  EXPECT_EQ(removes_.size(), 0u);
   ASSERT_EQ(Run({"mapping", "remove", "c", "7:70", "--request-id", "r", "--incarnation", "cd", "--json"}), 0) << err_;
   ASSERT_EQ(removes_.size(), 1u);
   EXPECT_EQ(removes_[0].options().request_id(), "r");

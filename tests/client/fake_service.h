@@ -12,6 +12,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "core/base/mutex.h"
 #include "dmcached/v1/cache_service.grpc.pb.h"
@@ -42,6 +43,34 @@ class Settable {  // Thread-safe.
  private:
   mutable Mutex mutex_;
   std::function<Signature> function_ ABSL_GUARDED_BY(mutex_);
+};
+
+// Items that a test and a thread of gRPC pass one another, for the same reason.
+template <typename Item>
+class Record {  // Thread-safe.
+ public:
+  void Set(std::vector<Item> items) {
+    MutexLock lock(mutex_);
+    items_ = std::move(items);
+  }
+  // Returns how many there are now.
+  size_t Add(Item item) {
+    MutexLock lock(mutex_);
+    items_.push_back(std::move(item));
+    return items_.size();
+  }
+  size_t size() const {
+    MutexLock lock(mutex_);
+    return items_.size();
+  }
+  Item operator[](size_t index) const {
+    MutexLock lock(mutex_);
+    return items_.at(index);
+  }
+
+ private:
+  mutable Mutex mutex_;
+  std::vector<Item> items_ ABSL_GUARDED_BY(mutex_);
 };
 
 template <typename Request, typename Response>

@@ -43,11 +43,11 @@ class MutateStreamTest : public testing::Test {
 };
 
 TEST_F(MutateStreamTest, SendsNumberedBatchesAndReturnsTheFinalDurableThrough) {
-  std::vector<v1::MutateRequest> seen;
+  Record<v1::MutateRequest> seen;
   daemon_.metadata.on_Mutate = [&](grpc::ServerContext*, Call& call) {
     v1::MutateRequest request;
     while (call.Read(&request)) {
-      seen.push_back(request);
+      seen.Add(request);
       if (request.batch() != 0) call.Write(Applied(request.batch(), 0));
     }
     v1::MutateResponse last;
@@ -84,14 +84,14 @@ TEST_F(MutateStreamTest, NeverHasMoreInFlightThanAllowed) {
   std::promise<void> may_answer;
   std::future<void> allowed = may_answer.get_future();
   std::atomic<uint64_t> sent = 0;
-  uint64_t most_ahead = 0;
+  std::atomic<uint64_t> most_ahead = 0;
   daemon_.metadata.on_Mutate = [&](grpc::ServerContext*, Call& call) {
     v1::MutateRequest request;
     call.Read(&request);
     allowed.wait();  // The sender has filled what it may send.
     for (uint64_t batch = 1; batch <= kBatches; ++batch) {
       if (!call.Read(&request)) return grpc::Status(grpc::StatusCode::INTERNAL, "too few batches");
-      most_ahead = std::max(most_ahead, sent.load() - (batch - 1));
+      most_ahead = std::max(most_ahead.load(), sent.load() - (batch - 1));
       call.Write(Applied(batch, 0));
     }
     if (call.Read(&request)) return grpc::Status(grpc::StatusCode::INTERNAL, "too many batches");
