@@ -67,6 +67,8 @@ constexpr ReasonRow kReasons[] = {
     {Reason::kNoFreeCblocks, "NO_FREE_CBLOCKS", Code::kResourceExhausted, ENOSPC},
     {Reason::kReservationExpired, "RESERVATION_EXPIRED", Code::kAborted, ESTALE},
     {Reason::kReserveHoldoff, "RESERVE_HOLDOFF", Code::kUnavailable, EAGAIN},
+    {Reason::kRoleTooLow, "ROLE_TOO_LOW", Code::kPermissionDenied, EACCES},
+    {Reason::kPathNotAllowed, "PATH_NOT_ALLOWED", Code::kPermissionDenied, EACCES},
     {Reason::kShuttingDown, "SHUTTING_DOWN", Code::kUnavailable, ESHUTDOWN},
 };
 

@@ -56,6 +56,8 @@ enum class Reason {
   kNoFreeCblocks,
   kReservationExpired,
   kReserveHoldoff,
+  kRoleTooLow,
+  kPathNotAllowed,
   kShuttingDown,
 };
 

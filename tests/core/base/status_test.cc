@@ -42,6 +42,8 @@ const std::map<std::string, Code>& NamedCodes() {
       {"OVERLOADED", Code::kUnavailable},
       {"RESERVE_HOLDOFF", Code::kUnavailable},
       {"SHUTTING_DOWN", Code::kUnavailable},
+      {"ROLE_TOO_LOW", Code::kPermissionDenied},
+      {"PATH_NOT_ALLOWED", Code::kPermissionDenied},
       {"IO_ERROR", Code::kInternal},
   };
   return *codes;
@@ -59,7 +61,7 @@ TEST(StatusTest, EveryReasonHasItsNameAndCode) {
     EXPECT_GT(ReasonCause(reason), 0);
     EXPECT_EQ(ReasonOf(MakeError(reason, "x")), reason);
   }
-  EXPECT_EQ(names.size(), 41u);
+  EXPECT_EQ(names.size(), 43u);
   for (const auto& [name, code] : NamedCodes()) EXPECT_TRUE(names.contains(name)) << name;
 }
 
