@@ -13,11 +13,11 @@ set -euo pipefail
 
 readonly BUILD=(build-essential cmake ninja-build ccache pkg-config git
   libgrpc++-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc libabsl-dev
-  libisal-dev prometheus-cpp-dev libcivetweb-dev libspdlog-dev libcli11-dev nlohmann-json3-dev)
-readonly TEST=(libgtest-dev libgmock-dev xz-utils thin-provisioning-tools
+  libssl-dev libisal-dev prometheus-cpp-dev libcivetweb-dev libspdlog-dev libcli11-dev nlohmann-json3-dev)
+readonly TEST=(openssl libgtest-dev libgmock-dev xz-utils thin-provisioning-tools
   python3 python3-grpcio python3-protobuf curl clang clang-tidy clang-format libclang-rt-14-dev)
 readonly BENCH=(libgtest-dev libgmock-dev liblmdb-dev librocksdb-dev thin-provisioning-tools)
-readonly RUNTIME=(libgrpc++1.51 libprotobuf32 libabsl20220623 libisal2 libprometheus-cpp-core1.0
+readonly RUNTIME=(libgrpc++1.51 libssl3 libprotobuf32 libabsl20220623 libisal2 libprometheus-cpp-core1.0
   libcivetweb1 libspdlog1.10)
 # Unpacked by tests/deploy/prometheus_test.sh; installing it would start a service.
 readonly PROMETHEUS=(prometheus)

@@ -23,6 +23,8 @@ namespace {
 constexpr Duration kTickInterval = std::chrono::milliseconds(20);
 // The states of the caches are looked at on every fifth tick.
 constexpr int kTicksPerLook = 5;
+// The TLS files on every fiftieth: each second.
+constexpr int kTicksPerTlsLook = 50;
 constexpr size_t kMaxWaitingReads = 1024;
 // What is still open after the engine has answered everything (idle streams) is cut off after this.
 constexpr std::chrono::milliseconds kDrainTime(1000);
@@ -60,11 +62,11 @@ OpenOptions ToOpenOptions(const CacheConfig& cache) {
 
 size_t ReaderThreads() { return std::clamp<size_t>(std::thread::hardware_concurrency(), 2, 8); }
 
-void SetArguments(grpc::ServerBuilder& builder) {
+void SetArguments(const Limits& limits, grpc::ServerBuilder& builder) {
   builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
   builder.SetMaxSendMessageSize(kMaxMessageBytes);
-  // Two daemons on one port would each get some of the calls.
-  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, static_cast<int>(limits.streams_per_connection));
+  builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, static_cast<int>(limits.handshake_timeout_ms));
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveTimeMs);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
@@ -77,16 +79,20 @@ App::App(const Config& config, const Log& log, DeviceOpener opener)
     : log_(log),
       readers_("reader", ReaderThreads(), kMaxWaitingReads),
       opener_(OpenerOr(std::move(opener), clock_)),
+      authorization_(config, calls_in_flight_, log_),
       engine_(ToEngineOptions(config), opener_, clock_, executors_, readers_),
       checks_(engine_, opener_, executors_, readers_),
-      cache_service_(engine_, readers_, log_),
-      metadata_service_(engine_, readers_, rpc_metrics_, clock_),
-      maintenance_service_(checks_),
+      cache_service_(engine_, authorization_, readers_, log_),
+      metadata_service_(engine_, authorization_, readers_, rpc_metrics_, clock_),
+      maintenance_service_(checks_, authorization_),
       monitor_(engine_, health_, log_),
-      collector_(engine_, readers_, rpc_metrics_) {}
+      collector_(engine_, readers_, rpc_metrics_, authorization_, credentials_) {}
 
 absl::StatusOr<std::unique_ptr<App>> App::Start(const Config& config, const Log& log, DeviceOpener opener) {
   std::unique_ptr<App> app(new App(config, log, std::move(opener)));
+  if (config.tls.has_value()) {
+    DMCACHED_ASSIGN_OR_RETURN(app->credentials_, Credentials::Load(*config.tls, app->log_, app->clock_));
+  }
   DMCACHED_RETURN_IF_ERROR(app->LockSockets(config));
   // A cache that is being opened may need ticks.
   app->ticker_ = std::make_unique<Ticker>(kTickInterval, [raw = app.get()] { raw->Tick(); });
@@ -130,29 +136,32 @@ void App::OpenCaches(const Config& config) {
 absl::Status App::Serve(const Config& config) {
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
-  SetArguments(builder);
-  std::vector<ListenAddress> asked;
-  std::vector<int> ports(config.listen.size(), -1);
-  for (size_t i = 0; i < config.listen.size(); ++i) {
-    DMCACHED_ASSIGN_OR_RETURN(asked.emplace_back(), ParseListenAddress(config.listen[i]));
-    builder.AddListeningPort(asked[i].ToString(), grpc::InsecureServerCredentials(), &ports[i]);
-  }
+  SetArguments(config.limits, builder);
+  acceptor_ = std::make_unique<Acceptor>(config.limits.connections, log_);
+  for (const std::string& text : config.listen) DMCACHED_RETURN_IF_ERROR(Listen(config, text, builder));
   builder.RegisterService(&cache_service_);
   builder.RegisterService(&metadata_service_);
   builder.RegisterService(&maintenance_service_);
   builder.RegisterService(&health_);
   std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
   interceptors.push_back(std::make_unique<RpcMetricsFactory>(rpc_metrics_, clock_));
+  if (credentials_ != nullptr) interceptors.push_back(calls_in_flight_.Counter());
   builder.experimental().SetInterceptorCreators(std::move(interceptors));
   server_ = builder.BuildAndStart();
-  if (server_ == nullptr) {
-    return MakeError(Reason::kDeviceInUse, absl::StrCat("cannot listen on ", absl::StrJoin(config.listen, " or "),
-                                                        ": an address is in use, not local, or not allowed"));
-  }
-  for (size_t i = 0; i < asked.size(); ++i) {
-    if (!asked[i].is_unix()) asked[i].port = static_cast<uint16_t>(ports[i]);
-    addresses_.push_back(asked[i].ToString());
-  }
+  if (server_ == nullptr) return MakeError(Reason::kIoError, "gRPC cannot start its server; its log says why");
+  acceptor_->Start();
+  return absl::OkStatus();
+}
+
+absl::Status App::Listen(const Config& config, const std::string& text, grpc::ServerBuilder& builder) {
+  DMCACHED_ASSIGN_OR_RETURN(const ListenAddress address, ParseListenAddress(text));
+  DMCACHED_ASSIGN_OR_RETURN(std::unique_ptr<ListeningSocket> socket,
+                            ListeningSocket::Listen(address, {config.socket_mode, config.socket_group}));
+  addresses_.push_back(socket->address().ToString());
+  const bool with_tls = !address.is_unix() && credentials_ != nullptr;
+  acceptor_->Add(std::move(socket), builder.experimental().AddExternalConnectionAcceptor(
+                                        grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD,
+                                        with_tls ? credentials_->ForListener() : grpc::InsecureServerCredentials()));
   return absl::OkStatus();
 }
 
@@ -165,7 +174,9 @@ absl::Status App::ServeMetrics(const Config& config) {
 
 void App::Tick() {
   engine_.Tick();
-  if (ticks_++ % kTicksPerLook == 0) monitor_.Look();
+  if (ticks_ % kTicksPerLook == 0) monitor_.Look();
+  if (ticks_ % kTicksPerTlsLook == 0 && credentials_ != nullptr) credentials_->Look();
+  ++ticks_;
 }
 
 std::string App::Banner() const {
@@ -188,6 +199,7 @@ absl::Status App::Shutdown() {
     status = absl::OkStatus();
   }
   health_.Shutdown();
+  acceptor_ = nullptr;
   const bool served = server_ != nullptr;
   if (served) {
     server_->Shutdown(std::chrono::system_clock::now() + kDrainTime);

@@ -13,8 +13,12 @@
 #include "core/device/device_request.h"
 #include "core/maintenance/check_runner.h"
 #include "grpcpp/server.h"
+#include "server/acceptor.h"
+#include "server/authorization.h"
 #include "server/cache_service.h"
+#include "server/calls_in_flight.h"
 #include "server/config.h"
+#include "server/credentials.h"
 #include "server/executor.h"
 #include "server/health.h"
 #include "server/http.h"
@@ -34,8 +38,8 @@ class App {
  public:
   // `config` passed CheckConfig.  `opener`: who opens devices; null: files and block devices of this machine.
   // Takes the socket locks, opens the configured caches (one that cannot be opened stays listed as failed), then
-  // serves. Errors: kFailedPrecondition (DEVICE_IN_USE): another daemon has the socket, or an address is taken;
-  // kInternal (IO_ERROR), kInvalidArgument (INVALID_REQUEST): SocketLock.
+  // serves. Errors: kFailedPrecondition (DEVICE_IN_USE): another daemon has the socket, or an address cannot be had;
+  // kInternal (IO_ERROR), kInvalidArgument (INVALID_REQUEST): SocketLock, Credentials, ListeningSocket.
   static absl::StatusOr<std::unique_ptr<App>> Start(const Config& config, const Log& log,
                                                     DeviceOpener opener = nullptr);
   // Shuts down if nobody did.
@@ -60,6 +64,7 @@ class App {
   absl::Status LockSockets(const Config& config);
   void OpenCaches(const Config& config);
   absl::Status Serve(const Config& config);
+  absl::Status Listen(const Config& config, const std::string& text, grpc::ServerBuilder& builder);
   absl::Status ServeMetrics(const Config& config);
   void Tick();
 
@@ -69,6 +74,9 @@ class App {
   ThreadExecutorFactory executors_;
   ThreadPool readers_;
   const DeviceOpener opener_;
+  CallsInFlight calls_in_flight_;
+  const Authorization authorization_;
+  std::unique_ptr<Credentials> credentials_;  // Null: no TLS.
   RpcMetrics rpc_metrics_;
   Engine engine_;
   CheckRunner checks_;
@@ -85,6 +93,7 @@ class App {
   std::vector<std::unique_ptr<SocketLock>> locks_;
   std::vector<std::string> addresses_;
   std::unique_ptr<Ticker> ticker_;
+  std::unique_ptr<Acceptor> acceptor_;
   std::unique_ptr<grpc::Server> server_;
   std::unique_ptr<HttpServer> http_;
 };

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -29,17 +30,25 @@ uint32_t Milliseconds(Duration duration) {
 
 }  // namespace
 
-void CacheServiceImpl::LogOutcome(const char* event, const std::string& cache, const absl::Status& status) const {
+template <typename Request>
+void CacheServiceImpl::LogOutcome(const char* event, const grpc::ServerContextBase& context, const Request& request,
+                                  const absl::Status& status) const {
+  std::string request_id;
+  if constexpr (requires { request.options(); }) request_id = request.options().request_id();
+  authorization_.Audit(context, request, request_id, status);
   if (status.ok()) {
-    log_.Info(event, {{"cache", cache}});
+    log_.Info(event, {{"cache", request.name()}});
   } else {
-    log_.Warning(absl::StrCat(event, "_failed"), {{"cache", cache}, {"error", ErrorText(status)}});
+    log_.Warning(absl::StrCat(event, "_failed"), {{"cache", request.name()}, {"error", ErrorText(status)}});
   }
 }
 
 grpc::ServerUnaryReactor* CacheServiceImpl::GetServerInfo(grpc::CallbackServerContext* context,
-                                                          const v1::GetServerInfoRequest* /*request*/,
+                                                          const v1::GetServerInfoRequest* request,
                                                           v1::GetServerInfoResponse* response) {
+  if (const absl::Status denied = authorization_.Check(*context, *request); !denied.ok()) {
+    return FinishWith(context, denied);
+  }
   const EngineOptions& options = engine_.options();
   response->set_version(Version());
   response->set_revision(Revision());
@@ -57,6 +66,9 @@ grpc::ServerUnaryReactor* CacheServiceImpl::GetServerInfo(grpc::CallbackServerCo
 grpc::ServerUnaryReactor* CacheServiceImpl::ProbeCache(grpc::CallbackServerContext* context,
                                                        const v1::ProbeCacheRequest* request,
                                                        v1::ProbeCacheResponse* response) {
+  if (const absl::Status denied = authorization_.Check(*context, *request); !denied.ok()) {
+    return FinishWith(context, denied);
+  }
   if (const absl::Status path = CheckPath("metadata_path", request->metadata_path()); !path.ok()) {
     return FinishWith(context, path);
   }
@@ -71,6 +83,9 @@ grpc::ServerUnaryReactor* CacheServiceImpl::ProbeCache(grpc::CallbackServerConte
 grpc::ServerUnaryReactor* CacheServiceImpl::PlanCache(grpc::CallbackServerContext* context,
                                                       const v1::PlanCacheRequest* request,
                                                       v1::PlanCacheResponse* response) {
+  if (const absl::Status denied = authorization_.Check(*context, *request); !denied.ok()) {
+    return FinishWith(context, denied);
+  }
   const absl::StatusOr<Plan> plan =
       dmcached::PlanCache(Sectors(request->origin_size_sectors()), Sectors(request->fast_size_sectors()),
                           Sectors(request->data_block_size_sectors()), engine_.options().block_cache_bytes);
@@ -81,6 +96,9 @@ grpc::ServerUnaryReactor* CacheServiceImpl::PlanCache(grpc::CallbackServerContex
 grpc::ServerUnaryReactor* CacheServiceImpl::CreateCache(grpc::CallbackServerContext* context,
                                                         const v1::CreateCacheRequest* request,
                                                         v1::CreateCacheResponse* response) {
+  if (const absl::Status denied = authorization_.Check(*context, *request); !denied.ok()) {
+    return FinishWith(context, denied);
+  }
   absl::StatusOr<CreateOptions> options = ToCreateOptions(*request);
   if (!options.ok()) return FinishWith(context, options.status());
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
@@ -90,8 +108,8 @@ grpc::ServerUnaryReactor* CacheServiceImpl::CreateCache(grpc::CallbackServerCont
   }
   const bool validate_only = options->validate_only;
   engine_.Create(*std::move(options),
-                 [this, reactor, request, response, validate_only](absl::StatusOr<CacheInfo> info) {
-                   if (!validate_only) LogOutcome("cache_create", request->name(), info.status());
+                 [this, context, reactor, request, response, validate_only](absl::StatusOr<CacheInfo> info) {
+                   if (!validate_only) LogOutcome("cache_create", *context, *request, info.status());
                    if (info.ok() && !validate_only) FillCache(*info, response->mutable_cache());
                    reactor->Finish(ToGrpcStatus(info.status()));
                  });
@@ -101,6 +119,9 @@ grpc::ServerUnaryReactor* CacheServiceImpl::CreateCache(grpc::CallbackServerCont
 grpc::ServerUnaryReactor* CacheServiceImpl::OpenCache(grpc::CallbackServerContext* context,
                                                       const v1::OpenCacheRequest* request,
                                                       v1::OpenCacheResponse* response) {
+  if (const absl::Status denied = authorization_.Check(*context, *request); !denied.ok()) {
+    return FinishWith(context, denied);
+  }
   absl::StatusOr<OpenOptions> options = ToOpenOptions(*request);
   if (!options.ok()) return FinishWith(context, options.status());
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
@@ -108,8 +129,8 @@ grpc::ServerUnaryReactor* CacheServiceImpl::OpenCache(grpc::CallbackServerContex
     reactor->Finish(CallerGoneStatus());
     return reactor;
   }
-  engine_.Open(*std::move(options), [this, reactor, request, response](absl::StatusOr<OpenResult> result) {
-    LogOutcome("cache_open", request->name(), result.status());
+  engine_.Open(*std::move(options), [this, context, reactor, request, response](absl::StatusOr<OpenResult> result) {
+    LogOutcome("cache_open", *context, *request, result.status());
     if (result.ok()) {
       FillCache(result->info, response->mutable_cache());
       response->set_adopted(result->adopted);
@@ -122,6 +143,9 @@ grpc::ServerUnaryReactor* CacheServiceImpl::OpenCache(grpc::CallbackServerContex
 grpc::ServerUnaryReactor* CacheServiceImpl::CloseCache(grpc::CallbackServerContext* context,
                                                        const v1::CloseCacheRequest* request,
                                                        v1::CloseCacheResponse* /*response*/) {
+  if (const absl::Status denied = authorization_.Check(*context, *request); !denied.ok()) {
+    return FinishWith(context, denied);
+  }
   if (const absl::Status named = CheckCacheName(request->name()); !named.ok()) return FinishWith(context, named);
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   if (CallerIsGone(*context)) {
@@ -129,8 +153,8 @@ grpc::ServerUnaryReactor* CacheServiceImpl::CloseCache(grpc::CallbackServerConte
     return reactor;
   }
   engine_.Close(request->name(), CloseOptions{request->require_no_dirty(), request->discard_uncommitted()},
-                [this, reactor, request](const absl::Status& status) {
-                  LogOutcome("cache_close", request->name(), status);
+                [this, context, reactor, request](const absl::Status& status) {
+                  LogOutcome("cache_close", *context, *request, status);
                   reactor->Finish(ToGrpcStatus(status));
                 });
   return reactor;
@@ -139,6 +163,9 @@ grpc::ServerUnaryReactor* CacheServiceImpl::CloseCache(grpc::CallbackServerConte
 grpc::ServerUnaryReactor* CacheServiceImpl::GetCache(grpc::CallbackServerContext* context,
                                                      const v1::GetCacheRequest* request,
                                                      v1::GetCacheResponse* response) {
+  if (const absl::Status denied = authorization_.Check(*context, *request); !denied.ok()) {
+    return FinishWith(context, denied);
+  }
   return RunOnReaders(context, readers_, [this, request, response]() -> absl::Status {
     DMCACHED_RETURN_IF_ERROR(CheckCacheName(request->name()));
     DMCACHED_ASSIGN_OR_RETURN(const CacheInfo info, engine_.Get(request->name()));
@@ -150,7 +177,10 @@ grpc::ServerUnaryReactor* CacheServiceImpl::GetCache(grpc::CallbackServerContext
 grpc::ServerUnaryReactor* CacheServiceImpl::ListCaches(grpc::CallbackServerContext* context,
                                                        const v1::ListCachesRequest* request,
                                                        v1::ListCachesResponse* response) {
-  return RunOnReaders(context, readers_, [this, request, response]() -> absl::Status {
+  if (const absl::Status denied = authorization_.Check(*context, *request); !denied.ok()) {
+    return FinishWith(context, denied);
+  }
+  return RunOnReaders(context, readers_, [this, context, request, response]() -> absl::Status {
     if (request->page_size() > kMaxPageSize) {
       return MakeError(Reason::kInvalidRequest,
                        absl::StrCat("page_size is ", request->page_size(), ", at most ", kMaxPageSize, " is allowed"));
@@ -161,7 +191,7 @@ grpc::ServerUnaryReactor* CacheServiceImpl::ListCaches(grpc::CallbackServerConte
     }
     const uint32_t page_size = request->page_size() == 0 ? kDefaultPageSize : request->page_size();
     for (const CacheInfo& info : engine_.List()) {
-      if (info.name <= request->page_token()) continue;
+      if (info.name <= request->page_token() || !authorization_.MaySee(*context, info.name)) continue;
       if (static_cast<uint32_t>(response->caches_size()) == page_size) {
         response->set_next_page_token(response->caches(response->caches_size() - 1).name());
         break;
@@ -175,6 +205,9 @@ grpc::ServerUnaryReactor* CacheServiceImpl::ListCaches(grpc::CallbackServerConte
 grpc::ServerUnaryReactor* CacheServiceImpl::ResizeCache(grpc::CallbackServerContext* context,
                                                         const v1::ResizeCacheRequest* request,
                                                         v1::ResizeCacheResponse* response) {
+  if (const absl::Status denied = authorization_.Check(*context, *request); !denied.ok()) {
+    return FinishWith(context, denied);
+  }
   if (const absl::Status named = CheckCacheName(request->name()); !named.ok()) return FinishWith(context, named);
   absl::StatusOr<MutationCall> call = ToMutation(*request);
   if (!call.ok()) return FinishWith(context, call.status());
@@ -185,8 +218,8 @@ grpc::ServerUnaryReactor* CacheServiceImpl::ResizeCache(grpc::CallbackServerCont
   }
   call->conditions.abandoned = [context] { return CallerIsGone(*context); };
   engine_.Apply(request->name(), std::move(call->mutation), std::move(call->conditions),
-                [this, reactor, request, response](absl::StatusOr<MutationResult> result) {
-                  LogOutcome("cache_resize", request->name(), result.status());
+                [this, context, reactor, request, response](absl::StatusOr<MutationResult> result) {
+                  LogOutcome("cache_resize", *context, *request, result.status());
                   if (!result.ok()) return reactor->Finish(ToGrpcStatus(result.status()));
                   FillResult(*result, response->mutable_result());
                   // Get takes a lock, which a callback of the engine must not wait for.
@@ -206,6 +239,9 @@ grpc::ServerUnaryReactor* CacheServiceImpl::ResizeCache(grpc::CallbackServerCont
 grpc::ServerUnaryReactor* CacheServiceImpl::DeleteCache(grpc::CallbackServerContext* context,
                                                         const v1::DeleteCacheRequest* request,
                                                         v1::DeleteCacheResponse* /*response*/) {
+  if (const absl::Status denied = authorization_.Check(*context, *request); !denied.ok()) {
+    return FinishWith(context, denied);
+  }
   if (const absl::Status named = CheckCacheName(request->name()); !named.ok()) return FinishWith(context, named);
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   if (CallerIsGone(*context)) {
@@ -213,8 +249,8 @@ grpc::ServerUnaryReactor* CacheServiceImpl::DeleteCache(grpc::CallbackServerCont
     return reactor;
   }
   engine_.Delete(request->name(), DeleteOptions{request->wipe(), request->discard_dirty()},
-                 [this, reactor, request](const absl::Status& status) {
-                   LogOutcome("cache_delete", request->name(), status);
+                 [this, context, reactor, request](const absl::Status& status) {
+                   LogOutcome("cache_delete", *context, *request, status);
                    reactor->Finish(ToGrpcStatus(status));
                  });
   return reactor;

@@ -7,6 +7,7 @@
 #include "core/base/executor.h"
 #include "core/cache/engine.h"
 #include "dmcached/v1/cache_service.grpc.pb.h"
+#include "server/authorization.h"
 #include "server/log.h"
 
 namespace dmcached {
@@ -17,7 +18,8 @@ inline constexpr int kMaxMessageBytes = 4 << 20;
 class CacheServiceImpl final : public v1::CacheService::CallbackService {
  public:
   // All outlive the service.
-  CacheServiceImpl(Engine& engine, Executor& readers, const Log& log) : engine_(engine), readers_(readers), log_(log) {}
+  CacheServiceImpl(Engine& engine, const Authorization& authorization, Executor& readers, const Log& log)
+      : engine_(engine), authorization_(authorization), readers_(readers), log_(log) {}
 
   grpc::ServerUnaryReactor* GetServerInfo(grpc::CallbackServerContext* context, const v1::GetServerInfoRequest* request,
                                           v1::GetServerInfoResponse* response) override;
@@ -41,10 +43,13 @@ class CacheServiceImpl final : public v1::CacheService::CallbackService {
                                         v1::DeleteCacheResponse* response) override;
 
  private:
-  // One line about how a lifecycle call ended.
-  void LogOutcome(const char* event, const std::string& cache, const absl::Status& status) const;
+  // What the log says about how a lifecycle call ended.
+  template <typename Request>
+  void LogOutcome(const char* event, const grpc::ServerContextBase& context, const Request& request,
+                  const absl::Status& status) const;
 
   Engine& engine_;
+  const Authorization& authorization_;
   Executor& readers_;
   const Log& log_;
 };

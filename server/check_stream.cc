@@ -133,8 +133,13 @@ void Mailbox::Send() {
 }  // namespace
 
 grpc::ServerWriteReactor<v1::CheckResponse>* StartCheck(grpc::CallbackServerContext* context,
-                                                        const v1::CheckRequest& request, CheckRunner& runner) {
+                                                        const v1::CheckRequest& request, const absl::Status& allowed,
+                                                        CheckRunner& runner) {
   auto* stream = new CheckStream;
+  if (!allowed.ok()) {
+    stream->Finish(ToGrpcStatus(allowed));
+    return stream;
+  }
   if (CallerIsGone(*context)) {
     stream->Finish(CallerGoneStatus());
     return stream;

@@ -29,6 +29,9 @@ constexpr char kFooter[] =
     "  dmcached --listen unix:/tmp/dmcached.sock --metrics 127.0.0.1:9464 --config /etc/dmcached/config.json\n"
     "Configuration file (every key is optional, flags win):\n"
     "  {\"listen\": [\"unix:/run/dmcached/dmcached.sock\"], \"commit_interval_ms\": 1000,\n"
+    "   \"tls\": {\"certificate\": \"/etc/dmcached/tls/tls.crt\", \"key\": \"/etc/dmcached/tls/tls.key\",\n"
+    "           \"client_ca\": \"/etc/dmcached/tls/ca.crt\"},\n"
+    "   \"roles\": [{\"identity\": \"spiffe://fleet/agent\", \"role\": \"operator\", \"caches\": [\"vol*\"]}],\n"
     "   \"caches\": [{\"name\": \"vol1\", \"metadata\": \"/dev/vg/vol1-meta\", \"dirty_tracking\": \"exact\"}]}";
 
 void Declare(CLI::App& app, Flags& flags) {
@@ -39,7 +42,7 @@ void Declare(CLI::App& app, Flags& flags) {
       ->type_name("ADDRESS")
       ->allow_extra_args(false);
   app.add_flag("--insecure-loopback", flags.insecure_loopback,
-               "allow HOST:PORT without TLS, on loopback addresses only");
+               "allow HOST:PORT without TLS, on loopback addresses only; with tls in the file it has no effect");
   app.add_option("--metrics", flags.metrics, "serve /metrics, /healthz and /readyz over HTTP here (default: nowhere)")
       ->type_name("HOST:PORT");
   app.add_option("--config", flags.config, "JSON configuration file")->type_name("FILE");

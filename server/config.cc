@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
+#include <optional>
 #include <set>
 #include <sstream>
 #include <utility>
@@ -20,6 +21,8 @@ using Json = nlohmann::json;
 
 constexpr uint64_t kHourMs = 3600000;
 constexpr uint64_t kMaxRecoverIntervalMs = 300000;
+constexpr uint64_t kMaxStreams = 1000000;
+constexpr uint64_t kMaxHandshakeMs = 120000;
 constexpr uint64_t kMinBlockCacheBytes = uint64_t{1} << 20;
 constexpr uint64_t kMaxBlockCacheBytes = uint64_t{1} << 40;
 
@@ -44,6 +47,28 @@ class ObjectReader {
     if (found == object_.end()) return nullptr;
     if (!found->is_array()) return Invalid(absl::StrCat(PathOf(key), " must be an array"));
     return &*found;
+  }
+
+  bool Has(const char* key) const { return object_.contains(key); }
+
+  // The object under `key`, or null.
+  absl::StatusOr<const Json*> Object(const char* key) {
+    taken_.insert(key);
+    const auto found = object_.find(key);
+    if (found == object_.end()) return nullptr;
+    if (!found->is_object()) return Invalid(absl::StrCat(PathOf(key), " must be an object"));
+    return &*found;
+  }
+
+  absl::Status Read(const char* key, std::vector<std::string>& values) {
+    DMCACHED_ASSIGN_OR_RETURN(const Json* array, Array(key));
+    if (array == nullptr) return absl::OkStatus();
+    values.clear();
+    for (const Json& value : *array) {
+      if (!value.is_string()) return Invalid(absl::StrCat(PathOf(key), "[", values.size(), "] must be a string"));
+      values.push_back(value.get<std::string>());
+    }
+    return absl::OkStatus();
   }
 
   absl::Status Finish() const {
@@ -97,21 +122,90 @@ absl::Status ReadCaches(const Json& array, std::vector<CacheConfig>& caches) {
   return absl::OkStatus();
 }
 
-absl::Status ReadListen(const Json& array, std::vector<std::string>& listen) {
-  listen.clear();
+absl::Status ReadTls(const Json& object, std::optional<TlsConfig>& tls) {
+  ObjectReader reader("tls", object);
+  tls.emplace();
+  DMCACHED_RETURN_IF_ERROR(reader.Read("certificate", tls->certificate));
+  DMCACHED_RETURN_IF_ERROR(reader.Read("key", tls->key));
+  DMCACHED_RETURN_IF_ERROR(reader.Read("client_ca", tls->client_ca));
+  return reader.Finish();
+}
+
+// A role under `key`; `role` stays as it is if there is none.
+absl::Status ReadRole(ObjectReader& reader, const char* key, Role& role) {
+  std::string name(RoleName(role));
+  DMCACHED_RETURN_IF_ERROR(reader.Read(key, name));
+  if (name == RoleName(role)) return absl::OkStatus();
+  const std::optional<Role> parsed = ParseRole(name);
+  if (!parsed.has_value()) {
+    return Invalid(
+        absl::StrCat(reader.PathOf(key), " must be \"reader\", \"operator\" or \"admin\", not \"", name, "\""));
+  }
+  role = *parsed;
+  return absl::OkStatus();
+}
+
+absl::Status ReadRoles(const Json& array, std::vector<RoleConfig>& roles) {
+  roles.clear();
   for (const Json& value : array) {
-    if (!value.is_string()) return Invalid(absl::StrCat("listen[", listen.size(), "] must be a string"));
-    listen.push_back(value.get<std::string>());
+    const std::string path = absl::StrCat("roles[", roles.size(), "]");
+    if (!value.is_object()) return Invalid(absl::StrCat(path, " must be an object"));
+    ObjectReader reader(path, value);
+    RoleConfig& role = roles.emplace_back();
+    DMCACHED_RETURN_IF_ERROR(reader.Read("identity", role.identity));
+    DMCACHED_RETURN_IF_ERROR(ReadRole(reader, "role", role.role));
+    DMCACHED_RETURN_IF_ERROR(reader.Read("caches", role.caches));
+    DMCACHED_RETURN_IF_ERROR(reader.Finish());
   }
   return absl::OkStatus();
+}
+
+// File permissions as chmod takes them: octal digits, because JSON has no octal numbers.
+absl::Status ReadSocketMode(ObjectReader& reader, uint32_t& mode) {
+  std::string text;
+  DMCACHED_RETURN_IF_ERROR(reader.Read("socket_mode", text));
+  if (text.empty()) return absl::OkStatus();
+  const bool octal = text.size() <= 4 && text.find_first_not_of("01234567") == std::string::npos;
+  const unsigned long value = octal ? std::stoul(text, nullptr, 8) : 0;
+  if (!octal || value > 0777) {
+    return Invalid(absl::StrCat("socket_mode must be up to 0777 in octal digits, like \"0660\", not \"", text, "\""));
+  }
+  mode = static_cast<uint32_t>(value);
+  return absl::OkStatus();
+}
+
+absl::Status ReadLimits(const Json& object, Limits& limits) {
+  ObjectReader reader("limits", object);
+  DMCACHED_RETURN_IF_ERROR(reader.Read("connections", limits.connections));
+  DMCACHED_RETURN_IF_ERROR(reader.Read("streams_per_connection", limits.streams_per_connection));
+  DMCACHED_RETURN_IF_ERROR(reader.Read("calls_per_identity", limits.calls_per_identity));
+  DMCACHED_RETURN_IF_ERROR(reader.Read("handshake_timeout_ms", limits.handshake_timeout_ms));
+  return reader.Finish();
+}
+
+// The keys about who may call.
+absl::Status ReadAccess(ObjectReader& reader, Config& config) {
+  DMCACHED_RETURN_IF_ERROR(ReadSocketMode(reader, config.socket_mode));
+  DMCACHED_RETURN_IF_ERROR(reader.Read("socket_group", config.socket_group));
+  DMCACHED_ASSIGN_OR_RETURN(const Json* tls, reader.Object("tls"));
+  if (tls != nullptr) DMCACHED_RETURN_IF_ERROR(ReadTls(*tls, config.tls));
+  DMCACHED_RETURN_IF_ERROR(reader.Read("insecure_loopback", config.insecure_loopback));
+  DMCACHED_RETURN_IF_ERROR(ReadRole(reader, "unix_role", config.unix_role));
+  DMCACHED_ASSIGN_OR_RETURN(const Json* roles, reader.Array("roles"));
+  if (roles != nullptr) DMCACHED_RETURN_IF_ERROR(ReadRoles(*roles, config.roles));
+  DMCACHED_RETURN_IF_ERROR(reader.Read("audit_unix", config.audit_unix));
+  if (reader.Has("allowed_paths")) {
+    DMCACHED_RETURN_IF_ERROR(reader.Read("allowed_paths", config.allowed_paths.emplace()));
+  }
+  DMCACHED_ASSIGN_OR_RETURN(const Json* limits, reader.Object("limits"));
+  return limits == nullptr ? absl::OkStatus() : ReadLimits(*limits, config.limits);
 }
 
 absl::Status ReadObject(const Json& root, Config& config) {
   if (!root.is_object()) return Invalid("the file must hold one JSON object");
   ObjectReader reader("", root);
-  DMCACHED_ASSIGN_OR_RETURN(const Json* listen, reader.Array("listen"));
-  if (listen != nullptr) DMCACHED_RETURN_IF_ERROR(ReadListen(*listen, config.listen));
-  DMCACHED_RETURN_IF_ERROR(reader.Read("insecure_loopback", config.insecure_loopback));
+  DMCACHED_RETURN_IF_ERROR(reader.Read("listen", config.listen));
+  DMCACHED_RETURN_IF_ERROR(ReadAccess(reader, config));
   DMCACHED_RETURN_IF_ERROR(reader.Read("metrics", config.metrics));
   DMCACHED_RETURN_IF_ERROR(reader.Read("commit_interval_ms", config.commit_interval_ms));
   DMCACHED_RETURN_IF_ERROR(reader.Read("max_reservation_ttl_ms", config.max_reservation_ttl_ms));
@@ -182,10 +276,10 @@ absl::Status CheckListen(const Config& config) {
     if (!seen.insert(address.ToString()).second && (address.is_unix() || address.port != 0)) {
       return Invalid(absl::StrCat("listen: address \"", text, "\" is given twice"));
     }
-    if (address.is_unix()) continue;
+    if (address.is_unix() || config.tls.has_value()) continue;
     if (!config.insecure_loopback) {
       return Invalid(absl::StrCat("listen: \"", text, "\" would serve without TLS; only a unix socket, or a loopback ",
-                                  "address with --insecure-loopback, may be used"));
+                                  "address with --insecure-loopback, may be used, unless the configuration has tls"));
     }
     if (!address.is_loopback()) {
       return Invalid(
@@ -193,6 +287,36 @@ absl::Status CheckListen(const Config& config) {
     }
   }
   return absl::OkStatus();
+}
+
+absl::Status CheckTls(const TlsConfig& tls) {
+  for (const auto& [key, path] : {std::pair("tls.certificate", &tls.certificate), std::pair("tls.key", &tls.key),
+                                  std::pair("tls.client_ca", &tls.client_ca)}) {
+    if (path->empty()) return Invalid(absl::StrCat(key, " is missing"));
+    DMCACHED_RETURN_IF_ERROR(CheckPath(key, *path));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckAccess(const Config& config) {
+  if (config.tls.has_value()) DMCACHED_RETURN_IF_ERROR(CheckTls(*config.tls));
+  for (size_t i = 0; i < config.roles.size(); ++i) {
+    const RoleConfig& role = config.roles[i];
+    if (role.identity.empty()) return Invalid(absl::StrCat("roles[", i, "].identity is missing"));
+    if (role.role == Role::kNone) return Invalid(absl::StrCat("roles[", i, "].role is missing"));
+  }
+  if (config.allowed_paths.has_value()) {
+    for (const std::string& path : *config.allowed_paths) {
+      if (path.empty() || path[0] != '/') {
+        return Invalid(absl::StrCat("allowed_paths: \"", path, "\" is not an absolute path"));
+      }
+    }
+  }
+  DMCACHED_RETURN_IF_ERROR(CheckRange("limits.connections", config.limits.connections, 1, kMaxStreams));
+  DMCACHED_RETURN_IF_ERROR(
+      CheckRange("limits.streams_per_connection", config.limits.streams_per_connection, 1, kMaxStreams));
+  DMCACHED_RETURN_IF_ERROR(CheckRange("limits.calls_per_identity", config.limits.calls_per_identity, 1, kMaxStreams));
+  return CheckRange("limits.handshake_timeout_ms", config.limits.handshake_timeout_ms, 1, kMaxHandshakeMs);
 }
 
 }  // namespace
@@ -218,6 +342,7 @@ absl::Status ReadConfigFile(const std::string& file, Config& config) {
 
 absl::Status CheckConfig(const Config& config) {
   DMCACHED_RETURN_IF_ERROR(CheckListen(config));
+  DMCACHED_RETURN_IF_ERROR(CheckAccess(config));
   if (!config.metrics.empty()) {
     DMCACHED_RETURN_IF_ERROR(WithContext(ParseHostPort(config.metrics).status(), "metrics"));
   }

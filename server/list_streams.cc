@@ -23,9 +23,13 @@ constexpr uint64_t kMaxDblock = std::numeric_limits<uint64_t>::max();
 
 class MappingStream final : public PageStream<v1::ListMappingsResponse> {
  public:
-  MappingStream(const v1::ListMappingsRequest& request, Engine& engine, Executor& readers,
+  MappingStream(const v1::ListMappingsRequest& request, const absl::Status& allowed, Engine& engine, Executor& readers,
                 grpc::CallbackServerContext& context)
       : PageStream(engine, readers, context) {
+    if (!allowed.ok()) {
+      Refuse(allowed);
+      return;
+    }
     const absl::StatusOr<uint64_t> from = ParseCursor('m', request.cursor(), kMaxCblock);
     absl::StatusOr<MappingFilter> filter = ToFilter(request);
     if (!from.ok() || !filter.ok()) {
@@ -58,9 +62,13 @@ class MappingStream final : public PageStream<v1::ListMappingsResponse> {
 
 class DiscardStream final : public PageStream<v1::ListDiscardsResponse> {
  public:
-  DiscardStream(const v1::ListDiscardsRequest& request, Engine& engine, Executor& readers,
+  DiscardStream(const v1::ListDiscardsRequest& request, const absl::Status& allowed, Engine& engine, Executor& readers,
                 grpc::CallbackServerContext& context)
       : PageStream(engine, readers, context) {
+    if (!allowed.ok()) {
+      Refuse(allowed);
+      return;
+    }
     const absl::StatusOr<uint64_t> from = ParseCursor('d', request.cursor(), kMaxDblock);
     if (!from.ok()) {
       Refuse(from.status());
@@ -90,9 +98,13 @@ class DiscardStream final : public PageStream<v1::ListDiscardsResponse> {
 
 class HintStream final : public PageStream<v1::ListHintsResponse> {
  public:
-  HintStream(const v1::ListHintsRequest& request, Engine& engine, Executor& readers,
+  HintStream(const v1::ListHintsRequest& request, const absl::Status& allowed, Engine& engine, Executor& readers,
              grpc::CallbackServerContext& context)
       : PageStream(engine, readers, context), policy_(ToHintPolicy(request.policy_name(), request.policy_version())) {
+    if (!allowed.ok()) {
+      Refuse(allowed);
+      return;
+    }
     const absl::StatusOr<uint64_t> from = ParseCursor('h', request.cursor(), kMaxCblock);
     if (!from.ok()) {
       Refuse(from.status());
@@ -124,20 +136,23 @@ class HintStream final : public PageStream<v1::ListHintsResponse> {
 
 grpc::ServerWriteReactor<v1::ListMappingsResponse>* StartListMappings(grpc::CallbackServerContext* context,
                                                                       const v1::ListMappingsRequest& request,
-                                                                      Engine& engine, Executor& readers) {
-  return new MappingStream(request, engine, readers, *context);
+                                                                      const absl::Status& allowed, Engine& engine,
+                                                                      Executor& readers) {
+  return new MappingStream(request, allowed, engine, readers, *context);
 }
 
 grpc::ServerWriteReactor<v1::ListDiscardsResponse>* StartListDiscards(grpc::CallbackServerContext* context,
                                                                       const v1::ListDiscardsRequest& request,
-                                                                      Engine& engine, Executor& readers) {
-  return new DiscardStream(request, engine, readers, *context);
+                                                                      const absl::Status& allowed, Engine& engine,
+                                                                      Executor& readers) {
+  return new DiscardStream(request, allowed, engine, readers, *context);
 }
 
 grpc::ServerWriteReactor<v1::ListHintsResponse>* StartListHints(grpc::CallbackServerContext* context,
-                                                                const v1::ListHintsRequest& request, Engine& engine,
+                                                                const v1::ListHintsRequest& request,
+                                                                const absl::Status& allowed, Engine& engine,
                                                                 Executor& readers) {
-  return new HintStream(request, engine, readers, *context);
+  return new HintStream(request, allowed, engine, readers, *context);
 }
 
 }  // namespace dmcached

@@ -6,6 +6,7 @@
 #ifndef DMCACHED_SERVER_LIST_STREAMS_H_
 #define DMCACHED_SERVER_LIST_STREAMS_H_
 
+#include "absl/status/status.h"
 #include "core/base/executor.h"
 #include "core/cache/engine.h"
 #include "dmcached/v1/metadata_service.pb.h"
@@ -14,15 +15,19 @@
 
 namespace dmcached {
 
-// Each reactor deletes itself when the stream is over.  `engine` and `readers` outlive it.
+// Each reactor deletes itself when the stream is over.  `allowed`: whether the caller may; what a refused one gets.
+// `engine` and `readers` outlive it.
 grpc::ServerWriteReactor<v1::ListMappingsResponse>* StartListMappings(grpc::CallbackServerContext* context,
                                                                       const v1::ListMappingsRequest& request,
-                                                                      Engine& engine, Executor& readers);
+                                                                      const absl::Status& allowed, Engine& engine,
+                                                                      Executor& readers);
 grpc::ServerWriteReactor<v1::ListDiscardsResponse>* StartListDiscards(grpc::CallbackServerContext* context,
                                                                       const v1::ListDiscardsRequest& request,
-                                                                      Engine& engine, Executor& readers);
+                                                                      const absl::Status& allowed, Engine& engine,
+                                                                      Executor& readers);
 grpc::ServerWriteReactor<v1::ListHintsResponse>* StartListHints(grpc::CallbackServerContext* context,
-                                                                const v1::ListHintsRequest& request, Engine& engine,
+                                                                const v1::ListHintsRequest& request,
+                                                                const absl::Status& allowed, Engine& engine,
                                                                 Executor& readers);
 
 }  // namespace dmcached

@@ -1,4 +1,5 @@
 // The process: flags, signals, exit code.
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <csignal>
@@ -26,10 +27,20 @@ sigset_t BlockStopSignals() {
   return signals;
 }
 
+// Each connection is an open file; what this process may have is more than what it begins with.
+void RaiseOpenFiles() {
+  rlimit files;
+  if (getrlimit(RLIMIT_NOFILE, &files) != 0) return;
+  files.rlim_cur = files.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &files);
+}
+
 int Run(const dmcached::Config& config) {
   const sigset_t signals = BlockStopSignals();
-  // Whoever may open the socket rules the devices: owner and group, nobody else.
-  umask(0007);
+  // Nothing for others, and no moment in which the socket lets in more than its mode does.  Execution stays: the
+  // socket's folder may be made now.
+  umask(0007 | (~config.socket_mode & 0666));
+  RaiseOpenFiles();
   dmcached::LogGrpcMessages();
   const dmcached::Log log;
   absl::StatusOr<std::unique_ptr<dmcached::App>> app = dmcached::App::Start(config, log);

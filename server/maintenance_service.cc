@@ -6,7 +6,7 @@ namespace dmcached {
 
 grpc::ServerWriteReactor<v1::CheckResponse>* MaintenanceServiceImpl::Check(grpc::CallbackServerContext* context,
                                                                            const v1::CheckRequest* request) {
-  return StartCheck(context, *request, checks_);
+  return StartCheck(context, *request, authorization_.Check(*context, *request), checks_);
 }
 
 }  // namespace dmcached

@@ -4,19 +4,22 @@
 
 #include "core/maintenance/check_runner.h"
 #include "dmcached/v1/maintenance_service.grpc.pb.h"
+#include "server/authorization.h"
 
 namespace dmcached {
 
 class MaintenanceServiceImpl final : public v1::MaintenanceService::CallbackService {
  public:
-  // `checks` outlives the service.
-  explicit MaintenanceServiceImpl(CheckRunner& checks) : checks_(checks) {}
+  // Both outlive the service.
+  MaintenanceServiceImpl(CheckRunner& checks, const Authorization& authorization)
+      : checks_(checks), authorization_(authorization) {}
 
   grpc::ServerWriteReactor<v1::CheckResponse>* Check(grpc::CallbackServerContext* context,
                                                      const v1::CheckRequest* request) override;
 
  private:
   CheckRunner& checks_;
+  const Authorization& authorization_;
 };
 
 }  // namespace dmcached

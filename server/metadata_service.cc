@@ -21,8 +21,10 @@ using grpc::experimental::ServerRpcInfo;
 
 }  // namespace
 
-MetadataServiceImpl::MetadataServiceImpl(Engine& engine, Executor& readers, RpcMetrics& metrics, const Clock& clock)
+MetadataServiceImpl::MetadataServiceImpl(Engine& engine, const Authorization& authorization, Executor& readers,
+                                         RpcMetrics& metrics, const Clock& clock)
     : engine_(engine),
+      authorization_(authorization),
       readers_(readers),
       clock_(clock),
       lookups_(metrics.FindForHandler("/dmcached.v1.MetadataService/LookupMappings", ServerRpcInfo::Type::UNARY)),
@@ -31,6 +33,9 @@ MetadataServiceImpl::MetadataServiceImpl(Engine& engine, Executor& readers, RpcM
 template <typename Request, typename Response>
 grpc::ServerUnaryReactor* MetadataServiceImpl::ApplyOne(grpc::CallbackServerContext* context, const Request& request,
                                                         Response* response) {
+  if (const absl::Status denied = authorization_.Check(*context, request); !denied.ok()) {
+    return FinishWith(context, denied);
+  }
   if (const absl::Status named = CheckCacheName(request.cache()); !named.ok()) return FinishWith(context, named);
   absl::StatusOr<MutationCall> call = ToMutation(request);
   if (!call.ok()) return FinishWith(context, call.status());
@@ -41,7 +46,9 @@ grpc::ServerUnaryReactor* MetadataServiceImpl::ApplyOne(grpc::CallbackServerCont
   }
   call->conditions.abandoned = [context] { return CallerIsGone(*context); };
   engine_.Apply(request.cache(), std::move(call->mutation), std::move(call->conditions),
-                [reactor, response, ranges = std::move(call->ranges)](absl::StatusOr<MutationResult> result) {
+                [this, context, &request, reactor, response,
+                 ranges = std::move(call->ranges)](absl::StatusOr<MutationResult> result) {
+                  authorization_.Audit(*context, request, request.options().request_id(), result.status());
                   if (result.ok()) {
                     FillResult(*result, response->mutable_result());
                     if constexpr (requires { response->set_removed_count(0); }) {
@@ -56,6 +63,9 @@ grpc::ServerUnaryReactor* MetadataServiceImpl::ApplyOne(grpc::CallbackServerCont
 grpc::ServerUnaryReactor* MetadataServiceImpl::ReserveCblocks(grpc::CallbackServerContext* context,
                                                               const v1::ReserveCblocksRequest* request,
                                                               v1::ReserveCblocksResponse* response) {
+  if (const absl::Status denied = authorization_.Check(*context, *request); !denied.ok()) {
+    return FinishWith(context, denied);
+  }
   if (const absl::Status named = CheckCacheName(request->cache()); !named.ok()) return FinishWith(context, named);
   if (request->count() == 0 || request->count() > kMaxItemsPerRequest) {
     const Reason reason = request->count() == 0 ? Reason::kInvalidRequest : Reason::kTooManyItems;
@@ -89,6 +99,9 @@ grpc::ServerUnaryReactor* MetadataServiceImpl::ReserveCblocks(grpc::CallbackServ
 grpc::ServerUnaryReactor* MetadataServiceImpl::ReleaseCblocks(grpc::CallbackServerContext* context,
                                                               const v1::ReleaseCblocksRequest* request,
                                                               v1::ReleaseCblocksResponse* response) {
+  if (const absl::Status denied = authorization_.Check(*context, *request); !denied.ok()) {
+    return FinishWith(context, denied);
+  }
   if (const absl::Status named = CheckCacheName(request->cache()); !named.ok()) return FinishWith(context, named);
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   engine_.Release(request->cache(), request->reservation(), [reactor, response](absl::StatusOr<uint32_t> released) {
@@ -137,7 +150,9 @@ grpc::ServerUnaryReactor* MetadataServiceImpl::LookupMappings(grpc::CallbackServ
     rpc.set_code(status.error_code());
     reactor->Finish(status);
   };
-  if (const absl::Status named = CheckCacheName(request->cache()); !named.ok()) {
+  if (const absl::Status denied = authorization_.Check(*context, *request); !denied.ok()) {
+    finish(denied);
+  } else if (const absl::Status named = CheckCacheName(request->cache()); !named.ok()) {
     finish(named);
   } else if (const absl::StatusOr<LookupRequest> lookup = ToLookup(*request); !lookup.ok()) {
     finish(lookup.status());
@@ -149,7 +164,7 @@ grpc::ServerUnaryReactor* MetadataServiceImpl::LookupMappings(grpc::CallbackServ
 
 grpc::ServerWriteReactor<v1::ListMappingsResponse>* MetadataServiceImpl::ListMappings(
     grpc::CallbackServerContext* context, const v1::ListMappingsRequest* request) {
-  return StartListMappings(context, *request, engine_, readers_);
+  return StartListMappings(context, *request, authorization_.Check(*context, *request), engine_, readers_);
 }
 
 grpc::ServerUnaryReactor* MetadataServiceImpl::SetDiscards(grpc::CallbackServerContext* context,
@@ -166,7 +181,7 @@ grpc::ServerUnaryReactor* MetadataServiceImpl::ClearDiscards(grpc::CallbackServe
 
 grpc::ServerWriteReactor<v1::ListDiscardsResponse>* MetadataServiceImpl::ListDiscards(
     grpc::CallbackServerContext* context, const v1::ListDiscardsRequest* request) {
-  return StartListDiscards(context, *request, engine_, readers_);
+  return StartListDiscards(context, *request, authorization_.Check(*context, *request), engine_, readers_);
 }
 
 grpc::ServerUnaryReactor* MetadataServiceImpl::BeginHints(grpc::CallbackServerContext* context,
@@ -183,12 +198,15 @@ grpc::ServerUnaryReactor* MetadataServiceImpl::SaveHints(grpc::CallbackServerCon
 
 grpc::ServerWriteReactor<v1::ListHintsResponse>* MetadataServiceImpl::ListHints(grpc::CallbackServerContext* context,
                                                                                 const v1::ListHintsRequest* request) {
-  return StartListHints(context, *request, engine_, readers_);
+  return StartListHints(context, *request, authorization_.Check(*context, *request), engine_, readers_);
 }
 
 grpc::ServerUnaryReactor* MetadataServiceImpl::GetStats(grpc::CallbackServerContext* context,
                                                         const v1::GetStatsRequest* request,
                                                         v1::GetStatsResponse* response) {
+  if (const absl::Status denied = authorization_.Check(*context, *request); !denied.ok()) {
+    return FinishWith(context, denied);
+  }
   return RunOnReaders(context, readers_, [this, request, response]() -> absl::Status {
     DMCACHED_RETURN_IF_ERROR(CheckCacheName(request->cache()));
     DMCACHED_ASSIGN_OR_RETURN(const Stats stats, engine_.GetStats(request->cache()));
@@ -205,10 +223,14 @@ grpc::ServerUnaryReactor* MetadataServiceImpl::SetStats(grpc::CallbackServerCont
 
 grpc::ServerUnaryReactor* MetadataServiceImpl::Commit(grpc::CallbackServerContext* context,
                                                       const v1::CommitRequest* request, v1::CommitResponse* response) {
+  if (const absl::Status denied = authorization_.Check(*context, *request); !denied.ok()) {
+    return FinishWith(context, denied);
+  }
   if (const absl::Status named = CheckCacheName(request->cache()); !named.ok()) return FinishWith(context, named);
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   engine_.Commit(request->cache(), request->clean_shutdown(),
-                 [reactor, response](absl::StatusOr<MutationResult> result) {
+                 [this, context, request, reactor, response](absl::StatusOr<MutationResult> result) {
+                   authorization_.Audit(*context, *request, "", result.status());
                    if (result.ok()) FillResult(*result, response->mutable_result());
                    reactor->Finish(ToGrpcStatus(result.status()));
                  });
@@ -217,7 +239,7 @@ grpc::ServerUnaryReactor* MetadataServiceImpl::Commit(grpc::CallbackServerContex
 
 grpc::ServerBidiReactor<v1::MutateRequest, v1::MutateResponse>* MetadataServiceImpl::Mutate(
     grpc::CallbackServerContext* context) {
-  return new MutateStream(engine_, *context, CountedRpc(mutates_, clock_));
+  return new MutateStream(engine_, authorization_, *context, CountedRpc(mutates_, clock_));
 }
 
 }  // namespace dmcached

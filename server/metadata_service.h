@@ -7,6 +7,7 @@
 #include "core/base/executor.h"
 #include "core/cache/engine.h"
 #include "dmcached/v1/metadata_service.grpc.pb.h"
+#include "server/authorization.h"
 #include "server/rpc_metrics.h"
 
 namespace dmcached {
@@ -14,7 +15,8 @@ namespace dmcached {
 class MetadataServiceImpl final : public v1::MetadataService::CallbackService {
  public:
   // All outlive the service.
-  MetadataServiceImpl(Engine& engine, Executor& readers, RpcMetrics& metrics, const Clock& clock);
+  MetadataServiceImpl(Engine& engine, const Authorization& authorization, Executor& readers, RpcMetrics& metrics,
+                      const Clock& clock);
 
   grpc::ServerUnaryReactor* ReserveCblocks(grpc::CallbackServerContext* context,
                                            const v1::ReserveCblocksRequest* request,
@@ -63,6 +65,7 @@ class MetadataServiceImpl final : public v1::MetadataService::CallbackService {
   grpc::ServerUnaryReactor* ApplyOne(grpc::CallbackServerContext* context, const Request& request, Response* response);
 
   Engine& engine_;
+  const Authorization& authorization_;
   Executor& readers_;
   const Clock& clock_;
   RpcMetrics::Method& lookups_;

@@ -182,6 +182,8 @@ std::vector<prometheus::MetricFamily> MetricsCollector::Collect() const {
                  static_cast<double>(readers_.depth()));
   families.Counter("dmcached_executor_rejected_total", "Reads refused because the queue was full.", {},
                    static_cast<double>(readers_.rejected()));
+  authorization_.AddTo(families);
+  if (credentials_ != nullptr) credentials_->AddTo(families);
   rpcs_.AddTo(families);
   AddProcessMetrics(families);
   return std::move(families).Take();

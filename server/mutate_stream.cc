@@ -39,8 +39,9 @@ const v1::MutationOptions& OptionsOf(const v1::MutateRequest& message) {
 
 }  // namespace
 
-MutateStream::MutateStream(Engine& engine, grpc::CallbackServerContext& context, CountedRpc rpc)
-    : engine_(engine), context_(context), rpc_(std::move(rpc)) {
+MutateStream::MutateStream(Engine& engine, const Authorization& authorization, grpc::CallbackServerContext& context,
+                           CountedRpc rpc)
+    : engine_(engine), authorization_(authorization), context_(context), rpc_(std::move(rpc)) {
   Proceed();
 }
 
@@ -82,6 +83,7 @@ void MutateStream::OnDone() { Unref(); }
 
 absl::Status MutateStream::Accept(std::unique_ptr<v1::MutateRequest> message) {
   const bool first = std::exchange(first_, false);
+  DMCACHED_RETURN_IF_ERROR(authorization_.Check(context_, *message, cache_));
   if (first) {
     DMCACHED_RETURN_IF_ERROR(CheckCacheName(message->cache()));
     cache_ = message->cache();
@@ -166,6 +168,8 @@ void MutateStream::AdvanceDurable(uint64_t durable_transaction) {
 void MutateStream::OnApplied(const absl::StatusOr<MutationResult>& result) {
   {
     MutexLock lock(mutex_);
+    const v1::MutateRequest& message = *batches_.front().message;
+    authorization_.Audit(context_, message, OptionsOf(message).request_id(), result.status(), cache_);
     if (result.ok()) {
       RecordApplied(*result);
     } else {

@@ -30,6 +30,7 @@
 #include "dmcached/v1/metadata_service.pb.h"
 #include "grpcpp/server_context.h"
 #include "grpcpp/support/server_callback.h"
+#include "server/authorization.h"
 #include "server/convert.h"
 #include "server/rpc_metrics.h"
 
@@ -37,8 +38,9 @@ namespace dmcached {
 
 class MutateStream final : public grpc::ServerBidiReactor<v1::MutateRequest, v1::MutateResponse> {
  public:
-  // `engine` outlives the stream; `context` is gRPC's.
-  MutateStream(Engine& engine, grpc::CallbackServerContext& context, CountedRpc rpc);
+  // `engine` and `authorization` outlive the stream; `context` is gRPC's.
+  MutateStream(Engine& engine, const Authorization& authorization, grpc::CallbackServerContext& context,
+               CountedRpc rpc);
 
   void OnReadDone(bool ok) override;
   void OnWriteDone(bool ok) override;
@@ -78,7 +80,7 @@ class MutateStream final : public grpc::ServerBidiReactor<v1::MutateRequest, v1:
 
   ~MutateStream() override = default;
 
-  // Queues what was read.  Errors (cache, batch number) end the stream, whatever stop_on_error says.
+  // Queues what was read.  Errors (role, cache, batch number) end the stream, whatever stop_on_error says.
   absl::Status Accept(std::unique_ptr<v1::MutateRequest> message) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Drops the batches that are not with the engine yet.
   void DropQueued() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -105,6 +107,7 @@ class MutateStream final : public grpc::ServerBidiReactor<v1::MutateRequest, v1:
   void Unref();
 
   Engine& engine_;
+  const Authorization& authorization_;
   grpc::CallbackServerContext& context_;
 
   Mutex mutex_;

@@ -104,7 +104,7 @@ fi
 asan_targets=(tests/core/all tests/property/all tests/crash/all fault_test fixtures_test server_test client_test
   e2e_test check_e2e_test hostile_callers_test process_test)
 tsan_targets=(tests/core/cache/all device_test checker_test check_runner_test server_test client_test
-  e2e_test check_e2e_test hostile_callers_test)
+  e2e_test check_e2e_test hostile_callers_test security_test)
 
 # The proof's rows, added to the sums.
 run_proof() {

@@ -44,6 +44,10 @@ absl::Status Explain(const CLI::App& app, const CLI::ParseError& error) {
                                  "; ", option ? "its commands are: " : "there are: ", CommandNames(chosen)));
 }
 
+void ReadEnvironment(const char* name, std::string& value) {
+  if (const char* found = std::getenv(name); found != nullptr && *found != 0) value = found;
+}
+
 }  // namespace
 
 int Run(const std::vector<std::string>& arguments, std::istream& in, std::ostream& out, std::ostream& err,
@@ -51,12 +55,16 @@ int Run(const std::vector<std::string>& arguments, std::istream& in, std::ostrea
   Session session(in, out, err);
   session.err_is_terminal = err_is_terminal;
   // Not CLI11's envname: the option exists at the program and at its commands, and the environment must not win there.
-  if (const char* address = std::getenv("DMCACHED_ADDRESS"); address != nullptr && *address != 0) {
-    session.address = address;
-  }
+  ReadEnvironment("DMCACHED_ADDRESS", session.address);
+  ReadEnvironment("DMCACHED_TLS_CA", session.tls.ca);
+  ReadEnvironment("DMCACHED_TLS_CERT", session.tls.certificate);
+  ReadEnvironment("DMCACHED_TLS_KEY", session.tls.key);
+  ReadEnvironment("DMCACHED_TLS_SERVER_NAME", session.tls.server_name);
   CLI::App app("dmcachectl manages dm-cache metadata through a dmcached daemon.", "dmcachectl");
   app.footer(
-      "Example:\n  dmcachectl cache list\nExit codes: 0 done, 1 failed, 2 wrong usage, 3 no answer from the service; "
+      "Example:\n  dmcachectl cache list\n"
+      "  dmcachectl --address node1:7443 --tls-ca ca.crt --tls-cert tls.crt --tls-key tls.key cache list\n"
+      "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no answer from the service; "
       "of check also 4 something to repair, 5 something fatal.");
   app.set_version_flag("--version", "dmcachectl " DMCACHED_VERSION);
   app.require_subcommand(1);

@@ -18,6 +18,7 @@ client::Client& Session::client() {
   if (client_ == nullptr) {
     client::ClientOptions options;
     options.address = address;
+    options.tls = tls;
     options.timeout = timeout_ms ? std::chrono::milliseconds(*timeout_ms) : kDefaultTimeout;
     // A person waits: nothing is repeated for longer than one attempt may take.
     options.repeat_for = options.timeout;
@@ -44,6 +45,17 @@ void AddCommonOptions(CLI::App& command, Session& session) {
                       std::string(kDefaultAddress) + ")")
       ->type_name("ADDRESS")
       ->check(CheckAddress);
+  const auto file = [&command](const char* name, std::string& target, const char* description) {
+    command.add_option(name, target, description)->type_name("FILE");
+  };
+  file("--tls-ca", session.tls.ca,
+       "For HOST:PORT: who signed the daemon's certificate, PEM (default: $DMCACHED_TLS_CA)");
+  file("--tls-cert", session.tls.certificate, "Your certificate, PEM (default: $DMCACHED_TLS_CERT)");
+  file("--tls-key", session.tls.key, "Its key, PEM (default: $DMCACHED_TLS_KEY)");
+  command
+      .add_option("--tls-server-name", session.tls.server_name,
+                  "Name in the daemon's certificate (default: $DMCACHED_TLS_SERVER_NAME, else the host)")
+      ->type_name("NAME");
   command.add_flag("--json", session.json, "Print JSON");
   AddParsed(&command, "--timeout", session.timeout_ms, ParseMilliseconds,
             "How long to wait for an answer (30s; opening and closing are waited for without an end)", "TIME");

@@ -38,6 +38,7 @@ class Session {
   std::ostream& out;
   std::ostream& err;
   std::string address = kDefaultAddress;
+  client::TlsOptions tls;
   bool json = false;
   bool err_is_terminal = false;
   std::optional<uint32_t> timeout_ms;

@@ -1,7 +1,6 @@
 #include "client/src/connection.h"
 
 #include <grpcpp/create_channel.h>
-#include <grpcpp/security/credentials.h>
 #include <grpcpp/support/channel_arguments.h>
 #include <unistd.h>
 
@@ -15,6 +14,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "client/src/status_internal.h"
+#include "client/src/tls.h"
 #include "dmcached/status.h"
 
 namespace dmcached::client {
@@ -26,7 +26,9 @@ using std::chrono::milliseconds;
 constexpr milliseconds kLongestPause{2000};
 constexpr int kMaxReceiveBytes = 16 << 20;
 
-std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address) {
+// Without credentials the channel fails every call; Connect says why before one is made.
+std::shared_ptr<grpc::Channel> MakeChannel(const ClientOptions& options,
+                                           const std::shared_ptr<grpc::ChannelCredentials>& credentials) {
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(kMaxReceiveBytes);
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
@@ -37,16 +39,24 @@ std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address) {
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 20000);
   // Clients with the same address must not share a connection that another one has seen fail.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+  if (!options.tls.server_name.empty()) arguments.SetSslTargetNameOverride(options.tls.server_name);
+  return grpc::CreateCustomChannel(options.address, credentials, arguments);
 }
 
-// Why a unix socket cannot be reached; gRPC does not say.
-std::string ConnectMessage(const std::string& address) {
+// Why the daemon cannot be reached, as far as is known; gRPC does not say.
+std::string ConnectMessage(const ClientOptions& options) {
+  const std::string& address = options.address;
   std::string message = absl::StrCat("cannot connect to ", address);
   if (absl::StartsWith(address, "unix:")) {
     std::string path = address.substr(5);
     if (absl::StartsWith(path, "//")) path.erase(0, 2);
     if (::access(path.c_str(), W_OK) != 0) absl::StrAppend(&message, ": ", std::strerror(errno));
+  } else if (UsesTls(options)) {
+    absl::StrAppend(
+        &message, " with TLS: nobody listens there, or without TLS, or its certificate is over, not signed by ",
+        options.tls.ca, ", or not for ", options.tls.server_name.empty() ? "this host" : options.tls.server_name);
+  } else {
+    absl::StrAppend(&message, " without TLS; if it is served with TLS, a CA, a certificate and a key are needed");
   }
   return message;
 }
@@ -71,9 +81,13 @@ bool MayPass(const absl::Status& status) {
 
 }  // namespace
 
-Connection::Connection(ClientOptions options) : options_(std::move(options)), channel_(MakeChannel(options_.address)) {}
+Connection::Connection(ClientOptions options)
+    : options_(std::move(options)),
+      credentials_(MakeCredentials(options_)),
+      channel_(MakeChannel(options_, credentials_.ok() ? *credentials_ : nullptr)) {}
 
 absl::Status Connection::Connect() const {
+  if (!credentials_.ok()) return credentials_.status();
   const auto deadline = std::chrono::system_clock::now() + options_.connect_timeout;
   bool tried = false;  // A failure from before this call is no answer to it.
   while (true) {
@@ -82,7 +96,7 @@ absl::Status Connection::Connect() const {
     if (state == GRPC_CHANNEL_CONNECTING) tried = true;
     const bool failed = state == GRPC_CHANNEL_SHUTDOWN || (state == GRPC_CHANNEL_TRANSIENT_FAILURE && tried);
     if (failed || !channel_->WaitForStateChange(state, deadline)) {
-      return NeverSentError(ConnectMessage(options_.address));
+      return NeverSentError(ConnectMessage(options_));
     }
     tried = true;
   }

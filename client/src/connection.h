@@ -4,12 +4,14 @@
 
 #include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>
+#include <grpcpp/security/credentials.h>
 
 #include <chrono>
 #include <memory>
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "dmcached/options.h"
 
 namespace dmcached::client {
@@ -31,7 +33,7 @@ class Connection {  // Thread-safe.
   const ClientOptions& options() const { return options_; }
 
   // Waits for a connection, at most connect_timeout or until an attempt has failed.
-  // Errors: UNAVAILABLE, NeverSent.
+  // Errors: UNAVAILABLE, NeverSent; INVALID_ARGUMENT (INVALID_REQUEST): the TLS files.
   absl::Status Connect() const;
 
   // Runs `attempt` until it is answered, as the rules allow.  `attempt` sends the same request each time.
@@ -43,6 +45,7 @@ class Connection {  // Thread-safe.
   absl::Status Final(const absl::Status& status, bool unanswered) const;
 
   const ClientOptions options_;
+  const absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> credentials_;  // An error is what Connect returns.
   const std::shared_ptr<grpc::Channel> channel_;
 };
 

@@ -117,18 +117,36 @@ class Prometheus:
         self.log.close()
 
 
+def make_certificates(folder):
+    """A CA, and pairs of it for the daemon and for a caller named agent."""
+    common = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "365"]
+    run(*common, "-subj", "/CN=ca", "-keyout", folder / "ca.key", "-out", folder / "ca.crt")
+    for name, names in (("daemon", "DNS:dmcached,IP:127.0.0.1"), ("agent", "DNS:agent")):
+        run(*common, "-CA", folder / "ca.crt", "-CAkey", folder / "ca.key", "-subj", f"/CN={name}",
+            "-addext", f"subjectAltName={names}", "-addext", "basicConstraints=critical,CA:FALSE",
+            "-keyout", folder / f"{name}.key", "-out", folder / f"{name}.crt")
+
+
 class PrometheusTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="dmc-prom-"))
         cls.addClassCleanup(shutil.rmtree, cls.folder)
         cls.address = f"unix:{cls.folder}/s"
+        make_certificates(cls.folder)
+        (cls.folder / "config.json").write_text(json.dumps({
+            "listen": [cls.address, "127.0.0.1:0"], "metrics": "127.0.0.1:0",
+            "tls": {"certificate": f"{cls.folder}/daemon.crt", "key": f"{cls.folder}/daemon.key",
+                    "client_ca": f"{cls.folder}/ca.crt"},
+            "roles": [{"identity": "agent", "role": "reader"}]}))
         log = open(cls.folder / "daemon.log", "w")
         cls.addClassCleanup(log.close)
         cls.daemon = subprocess.Popen(
-            [ARGUMENTS.daemon, "--listen", cls.address, "--metrics", "127.0.0.1:0"], stdout=subprocess.PIPE, stderr=log, text=True)
+            [ARGUMENTS.daemon, "--config", cls.folder / "config.json"], stdout=subprocess.PIPE, stderr=log, text=True)
         cls.addClassCleanup(cls.stop_daemon)
-        cls.metrics = re.search(r"metrics=(\S+)", cls.daemon.stdout.readline())[1]
+        banner = cls.daemon.stdout.readline()
+        cls.metrics = re.search(r"metrics=(\S+)", banner)[1]
+        cls.tls_address = re.search(r"127\.0\.0\.1:\d+", banner.replace(cls.metrics, ""))[0]
         for name, size in (("metadata", 16 << 20), ("fast", 64 << 20), ("origin", 1 << 30)):
             with open(cls.folder / name, "wb") as file:
                 file.truncate(size)
@@ -158,6 +176,12 @@ class PrometheusTest(unittest.TestCase):
         return run(ARGUMENTS.cli, "--address", cls.address, *arguments, stdin=stdin)
 
     @classmethod
+    def agent(cls, *arguments):
+        """A reader, over TLS."""
+        files = ("--tls-ca", cls.folder / "ca.crt", "--tls-cert", cls.folder / "agent.crt", "--tls-key", cls.folder / "agent.key")
+        return run(ARGUMENTS.cli, "--address", cls.tls_address, *files, *arguments)
+
+    @classmethod
     def load(cls, part):
         """Every kind of work once, on blocks of its own."""
         reserved = json.loads(cls.cli("mapping", "reserve", CACHE, "--count", 8, "--json"))
@@ -170,6 +194,13 @@ class PrometheusTest(unittest.TestCase):
         cls.cli("stats", "set", CACHE, "--read-hits", 90 * part, "--read-misses", 10 * part, "--write-hits", 5 * part,
                 "--write-misses", part)
         cls.cli("commit", CACHE)
+        cls.agent("cache", "show", CACHE)
+        try:
+            cls.agent("commit", CACHE)
+        except AssertionError as denied:
+            assert "needs operator" in str(denied), denied
+        else:
+            raise AssertionError("a reader may commit")
 
     @classmethod
     def wait_for_scrape(cls):

@@ -25,7 +25,7 @@ DaemonTest::DaemonTest() { config_.listen = {"unix:" + folder_.File("s")}; }
 DaemonTest::~DaemonTest() { Stop(); }
 
 void DaemonTest::Start() {
-  absl::StatusOr<std::unique_ptr<App>> app = App::Start(config_, QuietLog(), opener_);
+  absl::StatusOr<std::unique_ptr<App>> app = App::Start(config_, log_.value_or(QuietLog()), opener_);
   ASSERT_TRUE(app.ok()) << app.status();
   app_ = *std::move(app);
   // A channel of its own for each test: gRPC shares the connections of equal ones.

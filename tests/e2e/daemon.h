@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -20,6 +21,7 @@
 #include "grpcpp/client_context.h"
 #include "server/app.h"
 #include "server/config.h"
+#include "server/log.h"
 #include "tests/e2e/call.h"
 #include "tests/support/temp_dir.h"
 
@@ -41,7 +43,7 @@ using Pairs = std::vector<std::pair<uint32_t, uint64_t>>;
 
 class DaemonTest : public testing::Test {
  protected:
-  // Not started yet: a test may change `config_` and `opener_` before it calls Start.
+  // Not started yet: a test may change `config_`, `opener_` and `log_` before it calls Start.
   DaemonTest();
   ~DaemonTest() override;
 
@@ -85,6 +87,7 @@ class DaemonTest : public testing::Test {
   TempDir folder_;
   Config config_;
   DeviceOpener opener_;
+  std::optional<Log> log_;  // Absent: nobody reads it.
 
  private:
   std::unique_ptr<App> app_;

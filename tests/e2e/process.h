@@ -50,6 +50,7 @@ class Process {
     for (int c = 0; (c = fgetc(stdout_)) != EOF && c != '\n';) line += static_cast<char>(c);
     return line;
   }
+  pid_t pid() const { return pid_; }
   void Signal(int signal) const { kill(pid_, signal); }
   // The exit code; -1: killed by a signal.
   int Wait() {

@@ -3,6 +3,9 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -39,6 +42,15 @@ class ProcessTest : public testing::Test {
     grpc::ChannelArguments arguments;
     arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
     return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+  }
+  // A connection that says nothing.
+  int ConnectSilently() {
+    sockaddr_un to = {};
+    to.sun_family = AF_UNIX;
+    folder_.File("s").copy(to.sun_path, sizeof to.sun_path - 1);
+    const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    EXPECT_EQ(connect(fd, reinterpret_cast<const sockaddr*>(&to), sizeof to), 0);
+    return fd;
   }
   v1::Cache Create(const std::shared_ptr<grpc::Channel>& channel) {
     v1::CreateCacheRequest request;
@@ -234,6 +246,24 @@ TEST_F(ProcessTest, APortThatIsTakenIsAStartError) {
   EXPECT_EQ(second->ReadLine(), "");
   EXPECT_EQ(second->Wait(), 1);
   EXPECT_THAT(second->Stderr(), HasSubstr("dmcached: cannot listen on " + address));
+}
+
+TEST_F(ProcessTest, ServesAgainAfterConnectionsHadUsedUpAllItsFiles) {
+  const auto daemon = RunOnSocket();
+  daemon->ReadLine();
+  rlimit files;
+  ASSERT_EQ(prlimit(daemon->pid(), RLIMIT_NOFILE, nullptr, &files), 0);
+  EXPECT_EQ(files.rlim_cur, files.rlim_max) << "it takes what it may have";
+  files.rlim_cur = 64;
+  ASSERT_EQ(prlimit(daemon->pid(), RLIMIT_NOFILE, &files, nullptr), 0);
+  std::vector<int> silent;
+  for (int i = 0; i < 100; ++i) silent.push_back(ConnectSilently());
+  while (daemon->Stderr().find("Too many open files") == std::string::npos) std::this_thread::yield();
+  for (const int fd : silent) close(fd);
+  Context context;
+  v1::GetServerInfoResponse info;
+  EXPECT_THAT(v1::CacheService::NewStub(Connect("unix:" + folder_.File("s")))->GetServerInfo(&context, {}, &info),
+              Succeeds());
 }
 
 TEST_F(ProcessTest, WrongFlagsAndFilesAreUsageErrors) {

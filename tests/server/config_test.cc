@@ -47,6 +47,58 @@ TEST(ConfigTest, ReadsEveryKey) {
   EXPECT_THAT(CheckConfig(config), IsOk());
 }
 
+TEST(ConfigTest, ReadsWhoMayCall) {
+  Config config;
+  ASSERT_THAT(ParseConfig("c.json", R"({
+    "listen": ["0.0.0.0:7443"], "socket_mode": "0600", "socket_group": "disk",
+    "tls": {"certificate": "/c", "key": "/k", "client_ca": "/a"}, "unix_role": "reader",
+    "roles": [{"identity": "spiffe://x/y", "role": "operator", "caches": ["a*"]}, {"identity": "z", "role": "admin"}],
+    "allowed_paths": ["/dev/*"], "audit_unix": true,
+    "limits": {"streams_per_connection": 3, "handshake_timeout_ms": 4, "calls_per_identity": 5, "connections": 6}})",
+                          config),
+              IsOk());
+  EXPECT_THAT(CheckConfig(config), IsOk());
+  EXPECT_EQ(config.socket_mode, 0600u);
+  EXPECT_EQ(config.socket_group, "disk");
+  ASSERT_TRUE(config.tls.has_value());
+  EXPECT_EQ(config.tls->certificate + config.tls->key + config.tls->client_ca, "/c/k/a");
+  EXPECT_EQ(config.unix_role, Role::kReader);
+  ASSERT_EQ(config.roles.size(), 2u);
+  EXPECT_EQ(config.roles[0].identity, "spiffe://x/y");
+  EXPECT_EQ(config.roles[0].role, Role::kOperator);
+  EXPECT_THAT(config.roles[0].caches, testing::ElementsAre("a*"));
+  EXPECT_EQ(config.roles[1].role, Role::kAdmin);
+  EXPECT_THAT(config.roles[1].caches, testing::ElementsAre("*"));
+  EXPECT_EQ(config.allowed_paths, std::vector<std::string>{"/dev/*"});
+  EXPECT_TRUE(config.audit_unix);
+  EXPECT_EQ(config.limits.streams_per_connection, 3u);
+  EXPECT_EQ(config.limits.handshake_timeout_ms, 4u);
+  EXPECT_EQ(config.limits.calls_per_identity, 5u);
+  EXPECT_EQ(config.limits.connections, 6u);
+}
+
+TEST(ConfigTest, WhoMayCallMustBeSaidRight) {
+  for (const auto& [text, message] : std::vector<std::pair<std::string, std::string>>{
+           {R"({"tls": {"certificate": "/c", "key": "/k"}})", "tls.client_ca is missing"},
+           {R"({"tls": {"certificate": "c", "key": "/k", "client_ca": "/a"}})", "tls.certificate \"c\" is not an abs"},
+           {R"({"tls": {"cert": "/c"}})", "unknown key tls.cert"},
+           {R"({"tls": true})", "tls must be an object"},
+           {R"({"unix_role": "root"})", "unix_role must be \"reader\", \"operator\" or \"admin\", not \"root\""},
+           {R"({"roles": [{"role": "reader"}]})", "roles[0].identity is missing"},
+           {R"({"roles": [{"identity": "a"}]})", "roles[0].role is missing"},
+           {R"({"roles": [{"identity": "a", "role": "none"}]})", "roles[0].role"},
+           {R"({"roles": [{"identity": "a", "role": "admin", "caches": "b"}]})", "roles[0].caches must be an array"},
+           {R"({"socket_mode": "0999"})", "socket_mode must be"},
+           {R"({"socket_mode": 432})", "socket_mode must be a string"},
+           {R"({"allowed_paths": ["dev/*"]})", "allowed_paths: \"dev/*\" is not an absolute path"},
+           {R"({"limits": {"handshake_timeout_ms": 0}})", "limits.handshake_timeout_ms is 0"}}) {
+    Config config;
+    absl::Status status = ParseConfig("c.json", text, config);
+    if (status.ok()) status = CheckConfig(config);
+    EXPECT_THAT(Message(status), HasSubstr(message)) << text;
+  }
+}
+
 TEST(ConfigTest, WhatIsMissingKeepsItsDefault) {
   Config config;
   ASSERT_THAT(ParseConfig("c.json", "{}", config), IsOk());

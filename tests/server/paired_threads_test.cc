@@ -35,9 +35,10 @@ TEST(PairedThreadsTest, EachSideKeepsItsOrder) {
 
 TEST(PairedThreadsTest, WhatTasksGiveToTheOtherSideRunsBeforeThatSideGoes) {
   int ran = 0;
+  std::function<void(int)> hand_over;  // Outlives the threads.
   {
     SerialPair pair = PairedThreads::New("test");
-    std::function<void(int)> hand_over = [&](int left) {
+    hand_over = [&](int left) {
       ++ran;
       if (left == 0) return;
       Executor& other = *(left % 2 == 0 ? pair.second : pair.first);

@@ -12,8 +12,18 @@ namespace dmcached::client {
 
 inline constexpr std::chrono::milliseconds kNoDeadline{0};
 
+// PEM files.  All three are needed; with none of them there is no TLS.  They are looked at every few seconds: the next
+// connection is made with what they hold then, so certificates can be renewed under a running client.
+struct TlsOptions {
+  std::string ca;           // Who signed the daemon's certificate.
+  std::string certificate;  // Our own; its name decides what the daemon lets us do.
+  std::string key;
+  std::string server_name;  // In the daemon's certificate; empty: the host of the address.
+};
+
 struct ClientOptions {
   std::string address = "unix:/run/dmcached/dmcached.sock";  // unix:PATH or HOST:PORT.
+  TlsOptions tls = {};                                       // For HOST:PORT; a unix socket has none.
   // How long an attempt may wait for a connection before it is UNAVAILABLE; nothing has been sent then.
   std::chrono::milliseconds connect_timeout{2000};
   // Deadline of one attempt of a unary call; Create, Open, Close, Delete, Resize and streams have none.

@@ -1,0 +1,127 @@
+#include "server/authorization.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "core/base/status.h"
+
+namespace dmcached {
+namespace {
+
+std::string Text(Role role) { return std::string(RoleName(role)); }
+
+std::optional<AllowedPaths> ToAllowedPaths(const Config& config) {
+  if (!config.allowed_paths.has_value()) return std::nullopt;
+  return std::optional<AllowedPaths>(std::in_place, *config.allowed_paths);
+}
+
+std::vector<std::string> PathsOf(const CacheConfig& cache) {
+  std::vector<std::string> paths = {cache.metadata};
+  if (!cache.fast.empty()) paths.push_back(cache.fast);
+  if (!cache.origin.empty()) paths.push_back(cache.origin);
+  return paths;
+}
+
+}  // namespace
+
+Authorization::Authorization(const Config& config, const CallsInFlight& calls_in_flight, const Log& log)
+    : unix_role_(config.unix_role),
+      everyone_may_do_all_(!config.tls.has_value() && config.unix_role == Role::kAdmin &&
+                           !config.allowed_paths.has_value()),
+      audit_unix_(config.audit_unix),
+      roles_(config.roles),
+      caches_(config.caches),
+      allowed_paths_(ToAllowedPaths(config)),
+      calls_per_identity_(config.limits.calls_per_identity),
+      calls_in_flight_(calls_in_flight),
+      log_(log) {}
+
+Role Authorization::RoleFor(const Caller& caller, const std::string& cache) const {
+  if (!caller.has_certificate) return unix_role_;
+  Role highest = Role::kNone;
+  for (const RoleConfig& role : roles_) {
+    if (std::find(caller.identities.begin(), caller.identities.end(), role.identity) == caller.identities.end()) {
+      continue;
+    }
+    if (cache.empty() || FitsAny(role.caches, cache)) highest = std::max(highest, role.role);
+  }
+  return highest;
+}
+
+absl::Status Authorization::Check(const grpc::ServerContextBase& context, const google::protobuf::Message& request,
+                                  const std::string& stream_cache) const {
+  if (everyone_may_do_all_) return absl::OkStatus();
+  Demand demand = rules_.DemandOf(request);
+  if (!stream_cache.empty()) demand.cache = stream_cache;
+  const Caller caller = CallerOf(context);
+  if (const Role role = RoleFor(caller, demand.cache); role < demand.role) {
+    const std::string where = demand.cache.empty() ? "" : absl::StrCat(" for cache \"", demand.cache, "\"");
+    return Deny(caller, demand,
+                MakeError(Reason::kRoleTooLow, absl::StrCat(caller.name, " has the role ", Text(role), where, "; ",
+                                                            demand.method, " as asked needs ", Text(demand.role))));
+  }
+  // A stream that goes on counts already.
+  if (stream_cache.empty()) DMCACHED_RETURN_IF_ERROR(CheckCallsInFlight(caller));
+  return CheckPaths(caller, demand);
+}
+
+absl::Status Authorization::CheckCallsInFlight(const Caller& caller) const {
+  if (!caller.has_certificate || calls_in_flight_.Of(caller.name) <= calls_per_identity_) return absl::OkStatus();
+  return MakeError(Reason::kOverloaded, absl::StrCat(caller.name, " has more than ", calls_per_identity_,
+                                                     " calls in flight; see limits.calls_per_identity"));
+}
+
+absl::Status Authorization::CheckPaths(const Caller& caller, const Demand& demand) const {
+  if (!allowed_paths_.has_value() && !caller.has_certificate) return absl::OkStatus();
+  for (const std::string& path : demand.paths) {
+    if (allowed_paths_.has_value() && allowed_paths_->Allows(path)) continue;
+    // What the configuration itself names is open to those who have the role for that cache.
+    const bool configured = std::any_of(caches_.begin(), caches_.end(), [&](const CacheConfig& cache) {
+      return RoleFor(caller, cache.name) >= demand.role && AllowedPaths(PathsOf(cache)).Allows(path);
+    });
+    if (configured) continue;
+    return Deny(
+        caller, demand,
+        MakeError(Reason::kPathNotAllowed, absl::StrCat(path, " is not, or does not lead to, a path that ", caller.name,
+                                                        " may name; see allowed_paths in the daemon's configuration")));
+  }
+  return absl::OkStatus();
+}
+
+bool Authorization::MaySee(const grpc::ServerContextBase& context, const std::string& cache) const {
+  return everyone_may_do_all_ || RoleFor(CallerOf(context), cache) >= Role::kReader;
+}
+
+absl::Status Authorization::Deny(const Caller& caller, const Demand& demand, absl::Status why) const {
+  {
+    MutexLock lock(mutex_);
+    ++denied_[{demand.role, demand.method}];
+  }
+  log_.Warning("denied",
+               {{"caller", caller.name}, {"rpc", demand.method}, {"cache", demand.cache}, {"error", ErrorText(why)}});
+  return why;
+}
+
+void Authorization::Audit(const grpc::ServerContextBase& context, const google::protobuf::Message& request,
+                          const std::string& request_id, const absl::Status& result,
+                          const std::string& stream_cache) const {
+  if (everyone_may_do_all_ && !audit_unix_) return;
+  const Caller caller = CallerOf(context);
+  if (!caller.has_certificate && !audit_unix_) return;
+  const Demand demand = rules_.DemandOf(request);
+  log_.Info("mutation", {{"caller", caller.name},
+                         {"rpc", demand.method},
+                         {"cache", stream_cache.empty() ? demand.cache : stream_cache},
+                         {"request_id", request_id},
+                         {"result", result.ok() ? "ok" : ErrorText(result)}});
+}
+
+void Authorization::AddTo(MetricFamilies& families) const {
+  MutexLock lock(mutex_);
+  for (const auto& [key, count] : denied_) {
+    families.Counter("dmcached_authorization_denied_total", "Calls refused, by the role that they needed.",
+                     {{"role", Text(key.first)}, {"grpc_method", key.second}}, static_cast<double>(count));
+  }
+}
+
+}  // namespace dmcached

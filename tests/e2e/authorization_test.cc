@@ -1,0 +1,305 @@
+// Who may do what: roles by caller and by cache, paths, and what is counted.
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <future>
+#include <memory>
+#include <sstream>
+#include <string>
+
+#include "dmcached/v1/access.pb.h"
+#include "dmcached/v1/maintenance_service.grpc.pb.h"
+#include "google/protobuf/descriptor.h"
+#include "grpcpp/generic/generic_stub.h"
+#include "spdlog/logger.h"
+#include "spdlog/sinks/ostream_sink.h"
+#include "tests/e2e/scrape.h"
+#include "tests/e2e/tls_daemon.h"
+
+namespace dmcached {
+namespace {
+
+using google::protobuf::FileDescriptor;
+using google::protobuf::MethodDescriptor;
+using testing::HasSubstr;
+
+// Any rpc with an empty request; of a stream, all of it.
+grpc::Status CallEmpty(const std::shared_ptr<grpc::Channel>& channel, const MethodDescriptor& method) {
+  grpc::GenericStub stub(channel);
+  Context context;
+  const grpc::Slice nothing;
+  grpc::ByteBuffer request(&nothing, 1);
+  grpc::ByteBuffer response;
+  std::promise<grpc::Status> done;
+  stub.UnaryCall(&context, "/" + method.service()->full_name() + "/" + method.name(), grpc::StubOptions(), &request,
+                 &response, [&done](grpc::Status status) { done.set_value(std::move(status)); });
+  return done.get_future().get();
+}
+
+v1::OpenCacheRequest OpenRequest(const std::string& name, const std::string& path = "") {
+  v1::OpenCacheRequest request;
+  request.set_name(name);
+  request.set_metadata_path(path);
+  return request;
+}
+
+class AuthorizationTest : public TlsDaemonTest {
+ protected:
+  // An insert of `cblock`, as the batch of a stream.
+  v1::MutateRequest Batch(uint64_t batch, uint32_t cblock) {
+    v1::MutateRequest message;
+    if (batch == 1) message.set_cache(kCache);
+    message.set_batch(batch);
+    *message.mutable_insert_mappings() = InsertRequest({{cblock, cblock}});
+    message.mutable_insert_mappings()->clear_cache();
+    return message;
+  }
+  grpc::Status OpenAs(const std::string& uri, const v1::OpenCacheRequest& request) {
+    Context context;
+    v1::OpenCacheResponse response;
+    return v1::CacheService::NewStub(DialAs(uri))->OpenCache(&context, request, &response);
+  }
+  grpc::Status InsertAs(const std::string& uri, const Pairs& pairs) {
+    const v1::InsertMappingsRequest request = InsertRequest(pairs);
+    Context context;
+    v1::InsertMappingsResponse response;
+    return v1::MetadataService::NewStub(DialAs(uri))->InsertMappings(&context, request, &response);
+  }
+  grpc::Status RemoveAs(const std::string& uri, uint32_t cblock, uint64_t oblock, bool discard_dirty) {
+    v1::RemoveMappingsRequest request;
+    request.set_cache(kCache);
+    request.add_cblocks(cblock);
+    request.add_oblocks(oblock);
+    request.set_discard_dirty(discard_dirty);
+    *request.mutable_options() = Options();
+    Context context;
+    v1::RemoveMappingsResponse response;
+    return v1::MetadataService::NewStub(DialAs(uri))->RemoveMappings(&context, request, &response);
+  }
+};
+
+TEST_F(AuthorizationTest, NoRpcServesACallerWithoutARole) {
+  Start();
+  const std::shared_ptr<grpc::Channel> stranger = DialAs("spiffe://fleet/stranger");
+  int rpcs = 0;
+  for (const FileDescriptor* file : {v1::GetCacheRequest::descriptor()->file(), v1::CommitRequest::descriptor()->file(),
+                                     v1::CheckRequest::descriptor()->file()}) {
+    for (int i = 0; i < file->service_count(); ++i) {
+      for (int k = 0; k < file->service(i)->method_count(); ++k, ++rpcs) {
+        const MethodDescriptor& method = *file->service(i)->method(k);
+        EXPECT_THAT(CallEmpty(stranger, method), FailsWith(Reason::kRoleTooLow)) << method.full_name();
+      }
+    }
+  }
+  EXPECT_GE(rpcs, 29);
+  const Series series = Scrape(app().metrics_address());
+  EXPECT_EQ(series.At("dmcached_authorization_denied_total{role=\"reader\",grpc_method=\"ListMappings\"}"), 1);
+  EXPECT_EQ(series.At("dmcached_authorization_denied_total{role=\"operator\",grpc_method=\"Mutate\"}"), 1);
+}
+
+TEST_F(AuthorizationTest, HealthAsksForNoRole) {
+  Start();
+  Context context;
+  grpc::health::v1::HealthCheckResponse response;
+  EXPECT_THAT(grpc::health::v1::Health::NewStub(DialAs("spiffe://fleet/stranger"))->Check(&context, {}, &response),
+              Succeeds());
+}
+
+TEST_F(AuthorizationTest, EachRoleMayWhatItMayAndNoMore) {
+  Start();
+  CreateStandard();
+  EXPECT_THAT(GetServerInfo(DialAs(kReader)), Succeeds());
+  EXPECT_THAT(InsertAs(kReader, {{1, 10}}), FailsWith(Reason::kRoleTooLow));
+  EXPECT_THAT(InsertAs(kOperator, {{1, 10}}), Succeeds());
+  EXPECT_THAT(RemoveAs(kOperator, 1, 10, /*discard_dirty=*/true), FailsWith(Reason::kRoleTooLow));
+  EXPECT_EQ(List(), (Pairs{{1, 10}}));
+  EXPECT_THAT(RemoveAs(kOperator, 1, 10, /*discard_dirty=*/false), Succeeds());
+  EXPECT_THAT(InsertAs(kAdmin, {{1, 10}}), Succeeds());
+  EXPECT_THAT(RemoveAs(kAdmin, 1, 10, /*discard_dirty=*/true), Succeeds());
+}
+
+TEST_F(AuthorizationTest, TheErrorSaysWhoAndWhatIsNeeded) {
+  Start();
+  CreateStandard();
+  const grpc::Status status = InsertAs(kReader, {{1, 10}});
+  EXPECT_EQ(status.error_message(),
+            "spiffe://fleet/reader has the role reader for cache \"c1\"; InsertMappings as asked needs operator");
+  EXPECT_EQ(ErrorInfoOf(status).reason(), "ROLE_TOO_LOW");
+}
+
+TEST_F(AuthorizationTest, ABatchOfAStreamIsJudgedByItself) {
+  Start();
+  CreateStandard();
+  ASSERT_THAT(Insert({{1, 10}, {2, 20}}), Succeeds());
+  Context context;
+  const auto stream = v1::MetadataService::NewStub(DialAs(kOperator))->Mutate(&context);
+  v1::MutateRequest message;
+  message.set_cache(kCache);
+  message.set_batch(1);
+  message.mutable_remove_mappings()->add_cblocks(1);
+  message.mutable_remove_mappings()->add_oblocks(10);
+  *message.mutable_remove_mappings()->mutable_options() = Options();
+  ASSERT_TRUE(stream->Write(message));
+  v1::MutateResponse answer;
+  ASSERT_TRUE(stream->Read(&answer));
+  message.clear_cache();
+  message.set_batch(2);
+  message.mutable_remove_mappings()->set_cblocks(0, 2);
+  message.mutable_remove_mappings()->set_oblocks(0, 20);
+  message.mutable_remove_mappings()->set_discard_dirty(true);
+  *message.mutable_remove_mappings()->mutable_options() = Options();
+  ASSERT_TRUE(stream->Write(message));
+  while (stream->Read(&answer)) {
+  }
+  EXPECT_THAT(stream->Finish(), FailsWith(Reason::kRoleTooLow));
+  EXPECT_EQ(List(), (Pairs{{2, 20}}));
+}
+
+TEST_F(AuthorizationTest, ARoleMayBeForSomeCachesOnly) {
+  config_.roles = {
+      {kOperator, Role::kReader}, {kOperator, Role::kOperator, {"c1", "mine-*"}}, {kReader, Role::kReader, {"c2"}}};
+  Start();
+  CreateStandard();
+  NewMetadata("other");
+  Create(CreateRequest("c2", "other"));
+  EXPECT_THAT(InsertAs(kOperator, {{1, 10}}), Succeeds());
+  Context context;
+  v1::CommitRequest commit;
+  commit.set_cache("c2");
+  v1::CommitResponse committed;
+  EXPECT_THAT(v1::MetadataService::NewStub(DialAs(kOperator))->Commit(&context, commit, &committed),
+              FailsWith(Reason::kRoleTooLow));
+  // A list shows what the caller may see.
+  Context list_context;
+  v1::ListCachesResponse caches;
+  ASSERT_THAT(v1::CacheService::NewStub(DialAs(kReader))->ListCaches(&list_context, {}, &caches), Succeeds());
+  ASSERT_EQ(caches.caches_size(), 1);
+  EXPECT_EQ(caches.caches(0).name(), "c2");
+}
+
+TEST_F(AuthorizationTest, AUnixCallerHasTheRoleOfTheSocket) {
+  config_.unix_role = Role::kOperator;
+  Start();
+  NewMetadata();
+  const v1::CreateCacheRequest request = CreateRequest();
+  Context context;
+  v1::CreateCacheResponse response;
+  const grpc::Status status = caches().CreateCache(&context, request, &response);
+  EXPECT_THAT(status, FailsWith(Reason::kRoleTooLow));
+  EXPECT_THAT(status.error_message(), HasSubstr("unix has the role operator"));
+  EXPECT_THAT(Probe(DialAs(kAdmin), folder_.File("metadata")), FailsWith(Reason::kPathNotAllowed));
+  Context probe_context;
+  v1::ProbeCacheRequest probe;
+  probe.set_metadata_path(folder_.File("metadata"));
+  v1::ProbeCacheResponse probed;
+  EXPECT_THAT(caches().ProbeCache(&probe_context, probe, &probed), Succeeds());
+}
+
+TEST_F(AuthorizationTest, WithoutAllowedPathsACallerMayNameWhatTheConfigurationNames) {
+  Start();
+  CreateStandard();
+  Stop();
+  CacheConfig& cache = config_.caches.emplace_back();
+  cache.name = kCache;
+  cache.metadata = folder_.File("metadata");
+  config_.roles.push_back({"spiffe://fleet/other", Role::kAdmin, {"other"}});
+  Start();
+  NewMetadata("secret");
+  EXPECT_THAT(Probe(DialAs(kReader), folder_.File("metadata")), Succeeds());
+  EXPECT_THAT(Probe(DialAs(kReader), folder_.path() + "/./metadata"), Succeeds());
+  EXPECT_THAT(Probe(DialAs(kReader), folder_.File("secret")), FailsWith(Reason::kPathNotAllowed));
+  EXPECT_THAT(Probe(DialAs(kAdmin), "/dev/null"), FailsWith(Reason::kPathNotAllowed));
+  // Another cache's path is not reached by way of one's own name.
+  EXPECT_THAT(OpenAs("spiffe://fleet/other", OpenRequest("other", folder_.File("metadata"))),
+              FailsWith(Reason::kPathNotAllowed));
+}
+
+TEST_F(AuthorizationTest, AllowedPathsHoldForEveryoneAndLinksDoNotLeadOut) {
+  std::filesystem::create_directory(folder_.File("in"));
+  config_.allowed_paths = {folder_.File("in") + "/*"};
+  Start();
+  NewMetadata("in/good");
+  NewMetadata("secret");
+  std::filesystem::create_symlink(folder_.File("secret"), folder_.File("in/link"));
+  std::filesystem::create_symlink("/dev/zero", folder_.File("in/device"));
+  EXPECT_THAT(Probe(DialAs(kReader), folder_.File("in/good")), Succeeds());
+  EXPECT_THAT(Probe(DialAs(kReader), folder_.File("in/../secret")), FailsWith(Reason::kPathNotAllowed));
+  EXPECT_THAT(Probe(DialAs(kReader), folder_.File("in/link")), FailsWith(Reason::kPathNotAllowed));
+  EXPECT_THAT(Probe(DialAs(kReader), folder_.File("in/device")), FailsWith(Reason::kPathNotAllowed));
+  EXPECT_THAT(OpenAs(kAdmin, OpenRequest("c3", folder_.File("secret"))), FailsWith(Reason::kPathNotAllowed));
+  Context context;
+  v1::CreateCacheRequest request = CreateRequest("c4", "in/good");
+  request.set_origin_path(folder_.File("secret"));
+  v1::CreateCacheResponse response;
+  EXPECT_THAT(caches().CreateCache(&context, request, &response), FailsWith(Reason::kPathNotAllowed));
+}
+
+TEST_F(AuthorizationTest, OneIdentityCannotTakeAllCallsAndOthersAreServed) {
+  config_.limits.calls_per_identity = 3;
+  Start();
+  CreateStandard();
+  // Streams that wait for their caller, over connections of their own.
+  std::vector<std::unique_ptr<Context>> contexts;
+  std::vector<std::unique_ptr<grpc::ClientReaderWriter<v1::MutateRequest, v1::MutateResponse>>> streams;
+  for (uint32_t i = 0; i < 3; ++i) {
+    streams.push_back(
+        v1::MetadataService::NewStub(DialAs(kOperator))->Mutate(contexts.emplace_back(new Context).get()));
+    ASSERT_TRUE(streams.back()->Write(Batch(1, 100 + i)));
+    v1::MutateResponse answer;
+    ASSERT_TRUE(streams.back()->Read(&answer));
+  }
+  EXPECT_THAT(InsertAs(kOperator, {{1, 10}}), FailsWith(Reason::kOverloaded));
+  EXPECT_THAT(InsertAs(kAdmin, {{1, 10}}), Succeeds());
+  EXPECT_THAT(Insert({{2, 20}}), Succeeds());
+  // What runs already goes on.
+  ASSERT_TRUE(streams[0]->Write(Batch(2, 200)));
+  v1::MutateResponse answer;
+  ASSERT_TRUE(streams[0]->Read(&answer));
+  for (const auto& stream : streams) {
+    stream->WritesDone();
+    while (stream->Read(&answer)) {
+    }
+    EXPECT_THAT(stream->Finish(), Succeeds());
+  }
+  EXPECT_THAT(InsertAs(kOperator, {{3, 30}}), Succeeds());
+}
+
+TEST_F(AuthorizationTest, MutationsOfACallerWithACertificateAreInTheLogAndOthersIfAsked) {
+  std::ostringstream text;
+  log_.emplace(std::make_shared<spdlog::logger>("test", std::make_shared<spdlog::sinks::ostream_sink_mt>(text)));
+  Start();
+  CreateStandard();
+  ASSERT_THAT(Insert({{1, 10}}), Succeeds());
+  EXPECT_THAT(text.str(), testing::Not(HasSubstr("mutation ")));
+  ASSERT_THAT(InsertAs(kOperator, {{2, 20}}), Succeeds());
+  EXPECT_THAT(text.str(),
+              HasSubstr("mutation caller=spiffe://fleet/operator rpc=InsertMappings cache=c1 request_id=request-2 "
+                        "result=ok"));
+  EXPECT_FALSE(InsertAs(kOperator, {{2, 20}}).ok());
+  EXPECT_THAT(text.str(), HasSubstr("request_id=request-3 result=\""));
+  EXPECT_FALSE(InsertAs(kReader, {{3, 30}}).ok());
+  EXPECT_THAT(text.str(), HasSubstr("denied caller=spiffe://fleet/reader rpc=InsertMappings cache=c1 "));
+  Stop();
+  config_.audit_unix = true;
+  Start();
+  OpenStandard();
+  EXPECT_THAT(text.str(), HasSubstr("mutation caller=unix rpc=OpenCache cache=c1 "));
+  Stop();  // Before the text is gone.
+}
+
+TEST_F(AuthorizationTest, TheSocketHasTheModeAndGroupOfTheConfiguration) {
+  config_.socket_mode = 0600;
+  config_.socket_group = std::to_string(getgid());
+  Start();
+  struct stat found;
+  ASSERT_EQ(stat(folder_.File("s").c_str(), &found), 0);
+  EXPECT_EQ(found.st_mode & 0777, 0600u);
+  EXPECT_EQ(found.st_gid, getgid());
+  Stop();
+  config_.socket_group = "no-such-group";
+  EXPECT_THAT(std::string(App::Start(config_, Log()).status().message()), HasSubstr("no group \"no-such-group\""));
+}
+
+}  // namespace
+}  // namespace dmcached
