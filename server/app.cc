@@ -23,8 +23,7 @@ namespace {
 constexpr Duration kTickInterval = std::chrono::milliseconds(20);
 // The states of the caches are looked at on every fifth tick.
 constexpr int kTicksPerLook = 5;
-// The TLS files on every fiftieth: each second.
-constexpr int kTicksPerTlsLook = 50;
+constexpr Duration kTlsLookInterval = std::chrono::seconds(1);
 constexpr size_t kMaxWaitingReads = 1024;
 // What is still open after the engine has answered everything (idle streams) is cut off after this.
 constexpr std::chrono::milliseconds kDrainTime(1000);
@@ -92,6 +91,8 @@ absl::StatusOr<std::unique_ptr<App>> App::Start(const Config& config, const Log&
   std::unique_ptr<App> app(new App(config, log, std::move(opener)));
   if (config.tls.has_value()) {
     DMCACHED_ASSIGN_OR_RETURN(app->credentials_, Credentials::Load(*config.tls, app->log_, app->clock_));
+    // Not on the engine's ticker: what holds these files may hang.
+    app->tls_ticker_ = std::make_unique<Ticker>(kTlsLookInterval, [raw = app.get()] { raw->credentials_->Look(); });
   }
   DMCACHED_RETURN_IF_ERROR(app->LockSockets(config));
   // A cache that is being opened may need ticks.
@@ -174,9 +175,7 @@ absl::Status App::ServeMetrics(const Config& config) {
 
 void App::Tick() {
   engine_.Tick();
-  if (ticks_ % kTicksPerLook == 0) monitor_.Look();
-  if (ticks_ % kTicksPerTlsLook == 0 && credentials_ != nullptr) credentials_->Look();
-  ++ticks_;
+  if (ticks_++ % kTicksPerLook == 0) monitor_.Look();
 }
 
 std::string App::Banner() const {

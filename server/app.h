@@ -93,6 +93,7 @@ class App {
   std::vector<std::unique_ptr<SocketLock>> locks_;
   std::vector<std::string> addresses_;
   std::unique_ptr<Ticker> ticker_;
+  std::unique_ptr<Ticker> tls_ticker_;
   std::unique_ptr<Acceptor> acceptor_;
   std::unique_ptr<grpc::Server> server_;
   std::unique_ptr<HttpServer> http_;
