@@ -9,7 +9,7 @@
 namespace dmcached {
 
 TlsDaemonTest::TlsDaemonTest() {
-  config_.listen.push_back("127.0.0.1:0");
+  config_.listen.emplace_back("127.0.0.1:0");
   config_.metrics = "127.0.0.1:0";
   config_.tls = TlsConfig{folder_.File("tls.crt"), folder_.File("tls.key"), folder_.File("ca.crt")};
   config_.roles = {{kReader, Role::kReader}, {kOperator, Role::kOperator}, {kAdmin, Role::kAdmin}};

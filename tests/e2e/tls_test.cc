@@ -214,7 +214,7 @@ TEST_F(TlsTest, ManyConnectionsThatSayNothingKeepNobodyElseOutAndAreClosed) {
   std::vector<int> silent;
   for (int i = 0; i < 300; ++i) silent.push_back(Connect());
   EXPECT_THAT(GetServerInfo(DialAs(kReader)), Succeeds());
-  char byte;
+  char byte = 0;
   for (const int fd : silent) {
     EXPECT_LE(recv(fd, &byte, 1, 0), 0);  // Waits until the daemon has had enough of it.
     close(fd);
