@@ -40,25 +40,11 @@ class ObjectReader {
     return Take(key, "a whole number that is not negative", &Json::is_number_unsigned, value);
   }
 
-  // The array under `key`, or null.
-  absl::StatusOr<const Json*> Array(const char* key) {
-    taken_.insert(key);
-    const auto found = object_.find(key);
-    if (found == object_.end()) return nullptr;
-    if (!found->is_array()) return Invalid(absl::StrCat(PathOf(key), " must be an array"));
-    return &*found;
-  }
+  // What is under `key`, or null.
+  absl::StatusOr<const Json*> Array(const char* key) { return Find(key, "an array", &Json::is_array); }
+  absl::StatusOr<const Json*> Object(const char* key) { return Find(key, "an object", &Json::is_object); }
 
   bool Has(const char* key) const { return object_.contains(key); }
-
-  // The object under `key`, or null.
-  absl::StatusOr<const Json*> Object(const char* key) {
-    taken_.insert(key);
-    const auto found = object_.find(key);
-    if (found == object_.end()) return nullptr;
-    if (!found->is_object()) return Invalid(absl::StrCat(PathOf(key), " must be an object"));
-    return &*found;
-  }
 
   absl::Status Read(const char* key, std::vector<std::string>& values) {
     DMCACHED_ASSIGN_OR_RETURN(const Json* array, Array(key));
@@ -81,13 +67,21 @@ class ObjectReader {
   std::string PathOf(const std::string& key) const { return path_.empty() ? key : path_ + "." + key; }
 
  private:
-  template <typename T>
-  absl::Status Take(const char* key, const char* what, bool (Json::*is)() const noexcept, T& value) {
+  using Is = bool (Json::*)() const noexcept;
+
+  // Null: nothing is under `key`.
+  absl::StatusOr<const Json*> Find(const char* key, const char* what, Is is) {
     taken_.insert(key);
     const auto found = object_.find(key);
-    if (found == object_.end()) return absl::OkStatus();
+    if (found == object_.end()) return nullptr;
     if (!((*found).*is)()) return Invalid(absl::StrCat(PathOf(key), " must be ", what));
-    value = found->get<T>();
+    return &*found;
+  }
+
+  template <typename T>
+  absl::Status Take(const char* key, const char* what, Is is, T& value) {
+    DMCACHED_ASSIGN_OR_RETURN(const Json* found, Find(key, what, is));
+    if (found != nullptr) value = found->get<T>();
     return absl::OkStatus();
   }
 

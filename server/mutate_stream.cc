@@ -165,11 +165,10 @@ void MutateStream::AdvanceDurable(uint64_t durable_transaction) {
   }
 }
 
-void MutateStream::OnApplied(const absl::StatusOr<MutationResult>& result) {
+void MutateStream::OnApplied(const Batch& batch, const absl::StatusOr<MutationResult>& result) {
+  authorization_.Audit(context_, *batch.message, OptionsOf(*batch.message).request_id(), result.status(), cache_);
   {
     MutexLock lock(mutex_);
-    const v1::MutateRequest& message = *batches_.front().message;
-    authorization_.Audit(context_, message, OptionsOf(message).request_id(), result.status(), cache_);
     if (result.ok()) {
       RecordApplied(*result);
     } else {
@@ -304,12 +303,12 @@ void MutateStream::Act(Actions actions) {
     // The batch, and with it the memory behind the spans, stays at the front until OnApplied.
     Batch& batch = *actions.apply;
     if (!batch.call.ok()) {
-      OnApplied(batch.call.status());
+      OnApplied(batch, batch.call.status());
     } else {
       batch.call->conditions.durable = false;
       batch.call->conditions.answer_when_applied = true;
       engine_.Apply(cache_, std::move(batch.call->mutation), std::move(batch.call->conditions),
-                    [this](const absl::StatusOr<MutationResult>& result) { OnApplied(result); });
+                    [this, &batch](const absl::StatusOr<MutationResult>& result) { OnApplied(batch, result); });
     }
   }
   if (actions.wait.has_value()) {

@@ -92,7 +92,8 @@ class MutateStream final : public grpc::ServerBidiReactor<v1::MutateRequest, v1:
   // Moves durable_through over everything up to `durable_transaction`.
   void AdvanceDurable(uint64_t durable_transaction) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
-  void OnApplied(const absl::StatusOr<MutationResult>& result);
+  // `batch` is the front one.
+  void OnApplied(const Batch& batch, const absl::StatusOr<MutationResult>& result);
   void OnDurable(const absl::StatusOr<uint64_t>& durable);
 
   // Acts on the state until nothing more follows, unless another thread is at it, which then goes on.

@@ -8,7 +8,6 @@
 #include <sstream>
 #include <string>
 
-#include "dmcached/v1/access.pb.h"
 #include "dmcached/v1/maintenance_service.grpc.pb.h"
 #include "google/protobuf/descriptor.h"
 #include "grpcpp/generic/generic_stub.h"
@@ -16,11 +15,11 @@
 #include "spdlog/sinks/ostream_sink.h"
 #include "tests/e2e/scrape.h"
 #include "tests/e2e/tls_daemon.h"
+#include "tests/support/rpcs.h"
 
 namespace dmcached {
 namespace {
 
-using google::protobuf::FileDescriptor;
 using google::protobuf::MethodDescriptor;
 using testing::HasSubstr;
 
@@ -82,17 +81,10 @@ class AuthorizationTest : public TlsDaemonTest {
 TEST_F(AuthorizationTest, NoRpcServesACallerWithoutARole) {
   Start();
   const std::shared_ptr<grpc::Channel> stranger = DialAs("spiffe://fleet/stranger");
-  int rpcs = 0;
-  for (const FileDescriptor* file : {v1::GetCacheRequest::descriptor()->file(), v1::CommitRequest::descriptor()->file(),
-                                     v1::CheckRequest::descriptor()->file()}) {
-    for (int i = 0; i < file->service_count(); ++i) {
-      for (int k = 0; k < file->service(i)->method_count(); ++k, ++rpcs) {
-        const MethodDescriptor& method = *file->service(i)->method(k);
-        EXPECT_THAT(CallEmpty(stranger, method), FailsWith(Reason::kRoleTooLow)) << method.full_name();
-      }
-    }
+  for (const MethodDescriptor* method : Rpcs()) {
+    EXPECT_THAT(CallEmpty(stranger, *method), FailsWith(Reason::kRoleTooLow)) << method->full_name();
   }
-  EXPECT_GE(rpcs, 29);
+  EXPECT_GE(Rpcs().size(), 29u);
   const Series series = Scrape(app().metrics_address());
   EXPECT_EQ(series.At("dmcached_authorization_denied_total{role=\"reader\",grpc_method=\"ListMappings\"}"), 1);
   EXPECT_EQ(series.At("dmcached_authorization_denied_total{role=\"operator\",grpc_method=\"Mutate\"}"), 1);
@@ -280,6 +272,17 @@ TEST_F(AuthorizationTest, MutationsOfACallerWithACertificateAreInTheLogAndOthers
   EXPECT_THAT(text.str(), HasSubstr("request_id=request-3 result=\""));
   EXPECT_FALSE(InsertAs(kReader, {{3, 30}}).ok());
   EXPECT_THAT(text.str(), HasSubstr("denied caller=spiffe://fleet/reader rpc=InsertMappings cache=c1 "));
+  Context context;
+  const auto stream = v1::MetadataService::NewStub(DialAs(kOperator))->Mutate(&context);
+  const v1::MutateRequest batch = Batch(1, 4);
+  ASSERT_TRUE(stream->Write(batch));
+  stream->WritesDone();
+  v1::MutateResponse answer;
+  while (stream->Read(&answer)) {
+  }
+  ASSERT_THAT(stream->Finish(), Succeeds());
+  EXPECT_THAT(text.str(), HasSubstr("mutation caller=spiffe://fleet/operator rpc=Mutate cache=c1 request_id=" +
+                                    batch.insert_mappings().options().request_id() + " result=ok"));
   Stop();
   config_.audit_unix = true;
   Start();

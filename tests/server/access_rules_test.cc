@@ -7,6 +7,7 @@
 #include "dmcached/v1/cache_service.pb.h"
 #include "dmcached/v1/maintenance_service.pb.h"
 #include "dmcached/v1/metadata_service.pb.h"
+#include "tests/support/rpcs.h"
 
 namespace dmcached {
 namespace {
@@ -18,17 +19,10 @@ using testing::ElementsAre;
 Role RoleOf(const google::protobuf::Message& request) { return AccessRules().DemandOf(request).role; }
 
 TEST(AccessRulesTest, EveryRpcDeclaresItsRole) {
-  int rpcs = 0;
-  for (const FileDescriptor* file : {v1::GetCacheRequest::descriptor()->file(), v1::CommitRequest::descriptor()->file(),
-                                     v1::CheckRequest::descriptor()->file()}) {
-    for (int i = 0; i < file->service_count(); ++i) {
-      for (int k = 0; k < file->service(i)->method_count(); ++k, ++rpcs) {
-        const MethodDescriptor& method = *file->service(i)->method(k);
-        EXPECT_NE(method.options().GetExtension(v1::role), v1::ROLE_UNSPECIFIED) << method.full_name();
-      }
-    }
+  for (const MethodDescriptor* method : Rpcs()) {
+    EXPECT_NE(method->options().GetExtension(v1::role), v1::ROLE_UNSPECIFIED) << method->full_name();
   }
-  EXPECT_GE(rpcs, 29);
+  EXPECT_GE(Rpcs().size(), 29u);
 }
 
 TEST(AccessRulesTest, LookingIsForReadersChangingForOperatorsAndTheRestForAdmins) {
@@ -63,8 +57,7 @@ TEST(AccessRulesTest, WhatTheRulesWouldRefuseIsForAdmins) {
 }
 
 TEST(AccessRulesTest, EveryFieldThatForcesOrDiscardsDeclaresARole) {
-  for (const FileDescriptor* file : {v1::GetCacheRequest::descriptor()->file(), v1::CommitRequest::descriptor()->file(),
-                                     v1::CheckRequest::descriptor()->file()}) {
+  for (const FileDescriptor* file : ServiceFiles()) {
     for (int i = 0; i < file->message_type_count(); ++i) {
       for (int k = 0; k < file->message_type(i)->field_count(); ++k) {
         const auto* field = file->message_type(i)->field(k);
