@@ -282,7 +282,9 @@ class ServedCache {  // Thread-safe.
   mutable Mutex metrics_mutex_;
   CacheMetrics metrics_ ABSL_GUARDED_BY(metrics_mutex_);
 
-  // Last, so that their tasks end before anything else does: the writer's tasks use the queue.
+  // Since the first large commit: a second thread for its blocks.
+  std::unique_ptr<Executor> write_helper_ ABSL_GUARDED_BY(mutex_);
+  // Last, so that their tasks end before anything else does: the writer's tasks use the queue and the helper.
   std::unique_ptr<Executor> queue_;
   std::unique_ptr<Executor> writer_;
 };

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "core/base/pause.h"
 #include "core/base/status.h"
 #include "core/cache/served_cache.h"
 
@@ -11,6 +12,17 @@ namespace {
 
 // More are not looked up in the caller's thread, even if all blocks are resident.
 constexpr size_t kMaxInlineItems = 256;
+// Some 30 us: a batch or a part of a commit is mostly through by then.
+constexpr int kLockTries = 1000;
+
+// Waits for `mutex` no longer than handing the work to another thread would take.
+bool TryLockForAMoment(Mutex& mutex) ABSL_EXCLUSIVE_TRYLOCK_FUNCTION(true, mutex) {
+  for (int tries = 0; tries < kLockTries; ++tries) {
+    if (mutex.TryLock()) return true;
+    PauseProcessor();
+  }
+  return false;
+}
 
 }  // namespace
 
@@ -29,7 +41,7 @@ void ServedCache::Lookup(LookupRequest request, Callback<absl::StatusOr<LookupRe
 bool ServedCache::LookupInline(const LookupRequest& request, Callback<absl::StatusOr<LookupResult>>& done) {
   if (request.cblocks.size() + request.oblocks.size() > kMaxInlineItems) return false;
   Answers answers;
-  if (!mutex_.TryLock()) return false;
+  if (!TryLockForAMoment(mutex_)) return false;
   bool complete = true;
   absl::StatusOr<LookupResult> result = LookupResult();
   if (const absl::Status serving = CheckServing(); !serving.ok()) {

@@ -1,8 +1,10 @@
 #include "core/store/commit_batch.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
+#include "core/base/parallel.h"
 #include "core/base/status.h"
 #include "core/store/run_writer.h"
 
@@ -16,11 +18,28 @@ absl::Status CheckStop(const std::atomic<bool>& stop) {
 
 }  // namespace
 
-absl::Status CommitBatch::WriteBlocks(BlockDevice& device, const std::atomic<bool>& stop) {
+absl::Status CommitBatch::WriteBlocks(BlockDevice& device, const std::atomic<bool>& stop, Executor* helper) {
   std::sort(writes_.begin(), writes_.end(),
             [](const PendingWrite& a, const PendingWrite& b) { return a.location < b.location; });
-  RunWriter writer(device, writes_.size());
-  for (const PendingWrite& write : writes_) {
+  if (!large() || helper == nullptr) return WritePart(writes_, device, stop);
+  std::array<absl::Status, 2> results;
+  std::atomic<size_t> next = 0;
+  std::atomic<bool> failed = false;
+  RunParallel(helper, results.size(), [&](size_t lane) {
+    for (size_t begin = next.fetch_add(kPartBlocks); begin < writes_.size() && !failed;
+         begin = next.fetch_add(kPartBlocks)) {
+      const size_t blocks = std::min(kPartBlocks, writes_.size() - begin);
+      results[lane] = WritePart(std::span(writes_).subspan(begin, blocks), device, stop);
+      if (!results[lane].ok()) failed = true;
+    }
+  });
+  return results[0].ok() ? results[1] : results[0];
+}
+
+absl::Status CommitBatch::WritePart(std::span<const PendingWrite> part, BlockDevice& device,
+                                    const std::atomic<bool>& stop) {
+  RunWriter writer(device, part.size());
+  for (const PendingWrite& write : part) {
     DMCACHED_RETURN_IF_ERROR(CheckStop(stop));
     DMCACHED_ASSIGN_OR_RETURN(const std::span<std::byte> bytes, writer.Next(write.location));
     std::memcpy(bytes.data(), write.data, bytes.size());
@@ -29,9 +48,9 @@ absl::Status CommitBatch::WriteBlocks(BlockDevice& device, const std::atomic<boo
   return writer.Finish();
 }
 
-absl::Status CommitBatch::Write(BlockDevice& device, const std::atomic<bool>& stop) {
+absl::Status CommitBatch::Write(BlockDevice& device, const std::atomic<bool>& stop, Executor* helper) {
   if (!writes_.empty()) {
-    DMCACHED_RETURN_IF_ERROR(WriteBlocks(device, stop));
+    DMCACHED_RETURN_IF_ERROR(WriteBlocks(device, stop, helper));
   }
   DMCACHED_RETURN_IF_ERROR(CheckStop(stop));
   // Also when this transaction wrote no block: block 0 must never overtake an earlier write.

@@ -5,10 +5,13 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <span>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "core/base/aligned_buffer.h"
+#include "core/base/executor.h"
 #include "core/base/ids.h"
 #include "core/device/block_device.h"
 #include "core/format/seal.h"
@@ -26,11 +29,14 @@ struct PendingWrite {
 
 class CommitBatch {
  public:
-  // Writes the blocks in order of location, coalesced; flushes; writes block 0; flushes.  Touches nothing of the
-  // store, so it runs without the cache's mutex.  Stops before its next step once `stop` is set.
+  // Writes the blocks, neighbours in one request; flushes; writes block 0; flushes.  Touches nothing of the store, so
+  // it runs without the cache's mutex.  Stops before its next step once `stop` is set.  `helper`: where a second thread
+  // seals and writes a part of a batch that is large(); null: all is done here.
   // Errors: kInternal EIO, kResourceExhausted ENOSPC, kUnknown (OUTCOME_UNKNOWN: stopped); then the cache is failed.
-  absl::Status Write(BlockDevice& device, const std::atomic<bool>& stop);
+  absl::Status Write(BlockDevice& device, const std::atomic<bool>& stop, Executor* helper = nullptr);
 
+  // Whether a helper is worth to be woken.
+  bool large() const { return writes_.size() >= 2 * kPartBlocks; }
   uint64_t transaction() const { return transaction_; }
   // Blocks that Write writes, the superblock included.
   uint64_t written_blocks() const { return writes_.size() + 1; }
@@ -49,7 +55,11 @@ class CommitBatch {
     uint32_t location;
   };
 
-  absl::Status WriteBlocks(BlockDevice& device, const std::atomic<bool>& stop);
+  // What one thread writes before it takes the next part: 512 KiB.
+  static constexpr size_t kPartBlocks = 128;
+
+  absl::Status WriteBlocks(BlockDevice& device, const std::atomic<bool>& stop, Executor* helper);
+  static absl::Status WritePart(std::span<const PendingWrite> part, BlockDevice& device, const std::atomic<bool>& stop);
 
   uint64_t transaction_ = 0;
   Superblock superblock_;

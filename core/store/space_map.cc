@@ -133,15 +133,18 @@ absl::StatusOr<MetadataBlock> SpaceMap::Allocate() {
   if (allocatable_ == 0) {
     return MakeError(Reason::kMetadataNoSpace, absl::StrCat("no free metadata block among ", blocks_));
   }
-  for (size_t i = 0; i <= unavailable_.size(); ++i) {
-    const uint64_t free_bits = ~unavailable_[cursor_];
+  uint64_t word = cursor_ / kBits;
+  uint64_t passed = (uint64_t{1} << (cursor_ % kBits)) - 1;  // Bits of the first word that the cursor has gone past.
+  for (size_t words = 0; words <= unavailable_.size(); ++words, passed = 0) {
+    const uint64_t free_bits = ~(unavailable_[word] | passed);
     if (free_bits != 0) {
-      const uint64_t block = cursor_ * kBits + static_cast<uint64_t>(std::countr_zero(free_bits));
+      const uint64_t block = word * kBits + static_cast<uint64_t>(std::countr_zero(free_bits));
       SetBit(block, true);
       --allocatable_;
+      cursor_ = block + 1 == blocks_ ? 0 : block + 1;
       return MetadataBlock(block);
     }
-    cursor_ = cursor_ + 1 == unavailable_.size() ? 0 : cursor_ + 1;
+    word = word + 1 == unavailable_.size() ? 0 : word + 1;
   }
   DMCACHED_UNREACHABLE("allocatable blocks were counted but not found");
 }

@@ -32,7 +32,8 @@ class SpaceMap {  // Not thread-safe: guarded by the mutex of its cache.
   // such a count are used.  Errors: kDataLoss EILSEQ, ENOTBLK, EUCLEAN (sizes, locations); kInternal EIO.
   static absl::StatusOr<SpaceMap> Load(BlockDevice& device, const SpaceMapRoot& root, absl::Status& damage);
 
-  // An unused block, marked used.  Goes forward through the device, so that a transaction's blocks are neighbours.
+  // An unused block, marked used.  Goes forward through the device, past what became free behind it, so that a
+  // transaction's blocks are neighbours and go out in one write.
   // Errors: kResourceExhausted ENOSPC.  O(1) amortised.
   absl::StatusOr<MetadataBlock> Allocate();
   // Marks the block unused.  It stays unallocatable while another state or a snapshot uses it.
@@ -89,7 +90,7 @@ class SpaceMap {  // Not thread-safe: guarded by the mutex of its cache.
   MetadataBlock ref_count_root_;
   uint64_t free_ = 0;
   uint64_t allocatable_ = 0;
-  uint64_t cursor_ = 0;  // Word where the search goes on.
+  uint64_t cursor_ = 0;  // Block where the search goes on.
 };
 
 }  // namespace dmcached

@@ -13,6 +13,7 @@
 #include "server/system_clock.h"
 #include "tests/bench/cases.h"
 #include "tests/bench/metadata_file.h"
+#include "tests/bench/raw_read.h"
 #include "tests/bench/walks.h"
 
 namespace dmcached::bench {
@@ -51,8 +52,10 @@ void CheckSpeed(Run& run) {
   const auto compare = [&](const char* figure, const MetadataFile& file, double bound) {
     RunCacheCheck(*theirs, file.path);  // Fills the page cache.
     const Rounds rounds(run.Rounds(5), {[&] { return 1 / CheckSeconds(file.path, helpers); },
-                                        [&] { return 1 / RunCacheCheck(*theirs, file.path); }});
+                                        [&] { return 1 / RunCacheCheck(*theirs, file.path); },
+                                        [&] { return 1 / ReadAndChecksum(file.path, file.live_bytes, true); }});
     run.Compare(figure, rounds, 0, 1, "checks/s", "cache_check", AtLeast(bound));
+    run.Compare("  at most, with nothing but reading", rounds, 2, 1, "checks/s", "cache_check");
   };
   compare("2M mappings", wide, 100);
   compare("2M mappings, origin fits a bitmap", narrow, 200);

@@ -8,7 +8,9 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "core/format/layout.h"
 #include "tests/bench/cases.h"
+#include "tests/bench/committer.h"
 #include "tests/bench/mark_store.h"
 #include "tests/bench/served_store.h"
 
@@ -17,6 +19,7 @@ namespace {
 
 constexpr uint32_t kCblocks = 1000000;
 constexpr uint64_t kWarmCommits = 3000;
+constexpr uint64_t kBareBytes = 128 << 20;
 
 // Cblocks in random order, none twice until all had their turn: each mark changes something.
 class Shuffled {
@@ -71,14 +74,24 @@ std::optional<Target> Above(std::optional<double> bound) {
   return bound.has_value() ? std::optional(AtLeast(*bound)) : std::nullopt;
 }
 
-// Blocks that 1000 random marks touch, and what a commit adds to them: as ARCHITECTURE.md counts them.
-void AddBytes(Run& run, Contender& ours, uint32_t version) {
+// What our commits of `marks` marks write, in bytes a commit: whole blocks.
+uint64_t BytesOfACommit(const Contender& ours, uint64_t commits, size_t marks) {
   auto& served = static_cast<ServedStore&>(*ours.store);
-  constexpr size_t kMarks = 1000;
-  constexpr uint64_t kCommits = 50;
   const uint64_t before = served.written_bytes();
-  ours.Rate(kCommits, kMarks);
-  const double bytes = static_cast<double>(served.written_bytes() - before) / (kCommits * kMarks);
+  ours.Rate(commits, marks);
+  return (served.written_bytes() - before) / commits / kMetadataBlockBytes * kMetadataBlockBytes;
+}
+
+// Marks a second, if a commit were nothing but the writing of `bytes` and the two flushes.
+double BareRate(ContiguousWriter& bare, uint64_t bytes, uint64_t commits, size_t marks) {
+  double took = 0;
+  for (uint64_t i = 0; i < commits; ++i) took += bare.Write(bytes);
+  return static_cast<double>(commits * marks) / took;
+}
+
+void AddBytes(Run& run, const Contender& ours, uint32_t version) {
+  constexpr size_t kMarks = 1000;
+  const double bytes = static_cast<double>(BytesOfACommit(ours, 50, kMarks)) / kMarks;
   run.Add(absl::StrCat("bytes written per mark, format ", version, ", 1000 a commit"), bytes, "bytes",
           version == 2 ? std::optional(AtMost(150)) : std::nullopt);
 }
@@ -88,15 +101,20 @@ void Versus(Run& run, uint32_t version, const std::vector<Goal>& goals) {
   Contender ours(std::make_unique<ServedStore>(NewServedFile(run, version, kCblocks), version, kCblocks));
   Contender lmdb(NewLmdbStore(run.NewPath("lmdb"), kCblocks));
   Contender rocksdb(NewRocksDbStore(run.NewPath("rocksdb"), kCblocks));
+  ContiguousWriter bare(run, kBareBytes);
   if (warm > 0) ours.Rate(warm, 1000);
   for (const Goal& goal : goals) {
     const uint64_t commits = run.Work(goal.commits, std::max<uint64_t>(goal.commits / 4, 3));
+    const uint64_t bytes = BytesOfACommit(ours, 3, goal.marks);
     const Rounds rounds(run.Rounds(7),
                         {[&] { return ours.Rate(commits, goal.marks); }, [&] { return lmdb.Rate(commits, goal.marks); },
-                         [&] { return rocksdb.Rate(commits, goal.marks); }});
+                         [&] { return rocksdb.Rate(commits, goal.marks); },
+                         [&] { return BareRate(bare, bytes, commits, goal.marks); }});
     const std::string figure = absl::StrCat("format ", version, ", a commit every ", goal.marks);
     run.Compare(figure, rounds, 0, 1, "marks/s", "LMDB", Above(goal.lmdb));
     run.Compare(figure, rounds, 0, 2, "marks/s", "RocksDB", Above(goal.rocksdb));
+    run.Compare(absl::StrCat("  the disk's share: ", figure), rounds, 0, 3, "marks/s", "bare writes and flushes");
+    run.Compare("  at most, on this disk", rounds, 3, 1, "marks/s", "LMDB");
   }
   AddBytes(run, ours, version);
 }

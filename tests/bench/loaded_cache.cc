@@ -24,8 +24,9 @@ void Check(const char* what, const absl::StatusOr<Value>& result) {
 
 }  // namespace
 
-std::shared_ptr<BlockDevice> OpenBenchDevice(const std::string& path) {
-  absl::StatusOr<std::unique_ptr<BlockDevice>> device = OpenFileDevice({.path = path}, nullptr);
+std::shared_ptr<BlockDevice> OpenBenchDevice(const std::string& path, bool cached) {
+  absl::StatusOr<std::unique_ptr<BlockDevice>> device =
+      OpenFileDevice({.path = path, .read_only = cached, .cached = cached}, nullptr);
   Check("open", device);
   return *std::move(device);
 }

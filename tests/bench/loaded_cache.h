@@ -46,8 +46,8 @@ class LoadedCache {  // Not thread-safe.
   std::vector<LookedUp> found_;
 };
 
-// An O_DIRECT file on this machine.
-std::shared_ptr<BlockDevice> OpenBenchDevice(const std::string& path);
+// A file on this machine, with O_DIRECT; or read only, through the page cache.
+std::shared_ptr<BlockDevice> OpenBenchDevice(const std::string& path, bool cached = false);
 
 }  // namespace dmcached::bench
 

@@ -31,8 +31,8 @@ void Read(BlockDevice& device, uint64_t bytes, std::atomic<uint64_t>& next, std:
 
 }  // namespace
 
-double ReadAndChecksum(const std::string& path, uint64_t bytes) {
-  const std::shared_ptr<BlockDevice> device = OpenBenchDevice(path);
+double ReadAndChecksum(const std::string& path, uint64_t bytes, bool cached) {
+  const std::shared_ptr<BlockDevice> device = OpenBenchDevice(path, cached);
   std::atomic<uint64_t> next{0};
   std::atomic<uint64_t> sum{0};  // So that no checksum can be left out.
   const double begin = Now();

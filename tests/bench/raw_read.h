@@ -1,4 +1,4 @@
-// The least that reading metadata can cost: large O_DIRECT reads and a checksum of every block.
+// The least that reading metadata can cost: large reads and a checksum of every block.
 #ifndef DMCACHED_TESTS_BENCH_RAW_READ_H_
 #define DMCACHED_TESTS_BENCH_RAW_READ_H_
 
@@ -7,8 +7,9 @@
 
 namespace dmcached::bench {
 
-// Seconds to read the first `bytes` of a file and checksum them block by block, on two threads.
-double ReadAndChecksum(const std::string& path, uint64_t bytes);
+// Seconds to read the first `bytes` of a file and checksum them block by block, on two threads; with O_DIRECT unless
+// the page cache is to be used.
+double ReadAndChecksum(const std::string& path, uint64_t bytes, bool cached = false);
 
 }  // namespace dmcached::bench
 

@@ -5,6 +5,8 @@
 #include <algorithm>
 
 #include "tests/core/store/store_fixture.h"
+#include "tests/support/manual_executor.h"
+#include "tests/support/thread_per_task.h"
 
 namespace dmcached {
 namespace {
@@ -49,6 +51,17 @@ TEST_F(CommitBatchTest, ATransactionsBlocksAreNeighboursWrittenAtOnce) {
   EXPECT_THAT(device_->log[0], testing::EndsWith("+13"));
 }
 
+TEST_F(CommitBatchTest, SmallCommitsOneAfterTheOtherAreOneWriteEach) {
+  for (uint64_t i = 0; i < 40; ++i) {
+    ASSERT_THAT(store_.Put(i % 10 * kArrayWordsPerBlock, i + 1), IsOk());
+    device_->log.clear();
+    auto batch = store_.Prepare();
+    ASSERT_THAT(Write(*batch), IsOk());
+    ASSERT_EQ(device_->log.size(), 4u) << "commit " << i << ": " << testing::PrintToString(device_->log);
+    store_->Finish(std::move(batch));
+  }
+}
+
 TEST_F(CommitBatchTest, CommitThatChangesNoBlockWritesTheSuperblockOnly) {
   store_.superblock().read_hits = 77;
   auto batch = store_.Prepare();
@@ -89,6 +102,69 @@ TEST_F(CommitBatchTest, StoppedDuringTheFirstFlushItLeavesTheSuperblockAlone) {
   EXPECT_EQ(device_->log.back(), "f");
   EXPECT_EQ(std::count(device_->log.begin(), device_->log.end(), "f"), 1);
   EXPECT_FALSE(batch->superblock_started());
+}
+
+// A commit of 600 array blocks and what leads to them, on a device with faults that count from its begin.
+class LargeCommitTest : public testing::Test {
+ protected:
+  absl::Status CommitWith(FaultOptions faults, Executor* helper) {
+    device_ = std::make_shared<FaultyDevice>(4096 * kMetadataBlockBytes);
+    store_.emplace(device_);
+    EXPECT_THAT(store_->Format(kBlocks * kArrayWordsPerBlock), IsOk());
+    for (uint64_t block = 0; block < kBlocks; ++block) {
+      EXPECT_THAT(store_->Put(block * kArrayWordsPerBlock, block + 1), IsOk());
+    }
+    if (faults.fail_write.has_value()) *faults.fail_write += device_->writes();
+    device_->SetFaults(faults);
+    batch_ = store_->Prepare();
+    EXPECT_TRUE(batch_->large());
+    return batch_->Write(*device_, stop_, helper);
+  }
+  void ExpectWhole() {
+    ASSERT_THAT(store_->Load(), IsOk());
+    EXPECT_THAT((*store_)->damage(), IsOk());
+    for (uint64_t block = 0; block < kBlocks; ++block) {
+      const auto word = store_->Get(block * kArrayWordsPerBlock);
+      ASSERT_THAT(word, IsOk());
+      ASSERT_EQ(*word, block + 1);
+    }
+  }
+
+  static constexpr uint64_t kBlocks = 600;
+  std::atomic<bool> stop_{false};
+  std::shared_ptr<FaultyDevice> device_;
+  std::optional<TestStore> store_;
+  std::unique_ptr<CommitBatch> batch_;
+};
+
+TEST_F(LargeCommitTest, IsWholeWithAHelper) {
+  ThreadPerTask helper;
+  ASSERT_THAT(CommitWith({}, &helper), IsOk());
+  (*store_)->Finish(std::move(batch_));
+  ExpectWhole();
+}
+
+TEST_F(LargeCommitTest, IsWholeWhereTheHelperNeverBegins) {
+  ManualExecutorFactory never;
+  ASSERT_THAT(CommitWith({}, &never.readers()), IsOk());
+  (*store_)->Finish(std::move(batch_));
+  ExpectWhole();
+}
+
+TEST_F(LargeCommitTest, AFailedWriteOfEitherThreadStopsBeforeTheSuperblock) {
+  ThreadPerTask helper;
+  for (uint64_t write = 0; write < 5; ++write) {
+    EXPECT_THAT(CommitWith({.fail_write = write}, &helper), HasReasonIs(Reason::kIoError)) << write;
+    EXPECT_FALSE(batch_->superblock_started());
+    EXPECT_EQ(device_->flushes(), 2u) << "those of the format";
+  }
+}
+
+TEST_F(LargeCommitTest, StoppedItWritesNothing) {
+  ThreadPerTask helper;
+  stop_ = true;
+  EXPECT_THAT(CommitWith({}, &helper), HasReasonIs(Reason::kOutcomeUnknown));
+  EXPECT_FALSE(batch_->superblock_started());
 }
 
 class CommitFaultTest : public testing::Test {

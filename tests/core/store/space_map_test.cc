@@ -128,6 +128,17 @@ TEST_F(SpaceMapTest, AllocationGoesForward) {
   for (uint64_t expected = 1; expected < 200; ++expected) EXPECT_EQ(map.Allocate()->value(), expected);
 }
 
+TEST_F(SpaceMapTest, WhatBecameFreeBehindIsTakenOnlyInTheNextRound) {
+  SpaceMap map = SpaceMap::Create(100);
+  for (uint64_t i = 1; i < 20; ++i) ASSERT_TRUE(map.Allocate().ok());
+  map.Release(MetadataBlock(5));
+  for (uint64_t expected = 20; expected < 100; ++expected) ASSERT_EQ(map.Allocate()->value(), expected);
+  EXPECT_EQ(map.Allocate()->value(), 5u);
+  EXPECT_EQ(map.allocatable_blocks(), 0u);
+  map.Release(MetadataBlock(3));
+  EXPECT_EQ(map.Allocate()->value(), 3u) << "behind the cursor, in its own word";
+}
+
 TEST_F(SpaceMapTest, BlockOfThisTransactionMayBeTakenAgainAtOnce) {
   SpaceMap map = Committed(100);
   const auto block = map.Allocate();
