@@ -14,6 +14,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -47,11 +48,12 @@ bool Listens(int fd) {
   return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &value, &size) == 0 && value != 0;
 }
 
-// gRPC closes connections without telling, so those that are open are counted.
-uint64_t CountConnections(const std::set<uint16_t>& ports) {
+// gRPC closes connections without telling, so those that are open are counted.  Nothing: there is not even a file left
+// to look.
+std::optional<uint64_t> CountConnections(const std::set<uint16_t>& ports) {
   uint64_t count = 0;
   DIR* const folder = opendir("/proc/self/fd");
-  if (folder == nullptr) return count;
+  if (folder == nullptr) return std::nullopt;
   while (const dirent* entry = readdir(folder)) {
     const int fd = std::atoi(entry->d_name);  // Of "." and ".." 0, which is no connection.
     if (ports.count(LocalPort(fd)) != 0 && !Listens(fd)) ++count;
@@ -107,7 +109,7 @@ void Acceptor::Run() {
 
 bool Acceptor::IsFull() {
   if (at_most_open_ < tcp_limit_) return false;
-  at_most_open_ = CountConnections(ports_);
+  at_most_open_ = CountConnections(ports_).value_or(at_most_open_);
   const bool full = at_most_open_ >= tcp_limit_;
   if (full && !said_full_) log_.Warning("connections_full", {{"limit", std::to_string(tcp_limit_)}});
   said_full_ = full;

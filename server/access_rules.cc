@@ -75,7 +75,9 @@ void AccessRules::Raise(const Message& request, const Rules& rules, Demand& dema
   for (const FieldDescriptor* field : rules.nested) {
     if (!reflection.HasField(request, field)) continue;
     const auto found = rules_.find(field->message_type());
-    if (found != rules_.end()) Raise(reflection.GetMessage(request, field), found->second, demand);
+    if (found == rules_.end()) continue;
+    demand.carried = found->second.method;
+    Raise(reflection.GetMessage(request, field), found->second, demand);
   }
 }
 

@@ -15,6 +15,7 @@ namespace dmcached {
 struct Demand {
   Role role = Role::kAdmin;
   std::string method;              // Of the rpc, for example "InsertMappings".
+  std::string carried;             // Of a message that carries the request of another rpc: that one.
   std::string cache;               // Empty: the request is about none in particular.
   std::vector<std::string> paths;  // Of this machine, as the request names them.
 };

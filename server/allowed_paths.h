@@ -25,6 +25,9 @@ class AllowedPaths {  // Thread-safe: constant once made.
   const std::vector<std::string> patterns_;
 };
 
+// Whether `path` leads to where one of `others` does, which are no globs.
+bool LeadsToAny(const std::string& path, const std::vector<std::string>& others);
+
 // Whether a name fits one of the globs: * and ? stand for any characters.
 bool FitsAny(const std::vector<std::string>& globs, const std::string& name);
 

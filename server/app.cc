@@ -78,6 +78,7 @@ App::App(const Config& config, const Log& log, DeviceOpener opener)
     : log_(log),
       readers_("reader", ReaderThreads(), kMaxWaitingReads),
       opener_(OpenerOr(std::move(opener), clock_)),
+      calls_in_flight_(config.limits.calls_per_identity),
       authorization_(config, calls_in_flight_, log_),
       engine_(ToEngineOptions(config), opener_, clock_, executors_, readers_),
       checks_(engine_, opener_, executors_, readers_),

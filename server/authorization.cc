@@ -10,6 +10,11 @@ namespace {
 
 std::string Text(Role role) { return std::string(RoleName(role)); }
 
+// For a message of a stream also what it carries: "Mutate/InsertMappings".
+std::string RpcOf(const Demand& demand) {
+  return demand.carried.empty() ? demand.method : absl::StrCat(demand.method, "/", demand.carried);
+}
+
 std::optional<AllowedPaths> ToAllowedPaths(const Config& config) {
   if (!config.allowed_paths.has_value()) return std::nullopt;
   return std::optional<AllowedPaths>(std::in_place, *config.allowed_paths);
@@ -32,7 +37,6 @@ Authorization::Authorization(const Config& config, const CallsInFlight& calls_in
       roles_(config.roles),
       caches_(config.caches),
       allowed_paths_(ToAllowedPaths(config)),
-      calls_per_identity_(config.limits.calls_per_identity),
       calls_in_flight_(calls_in_flight),
       log_(log) {}
 
@@ -66,20 +70,23 @@ absl::Status Authorization::Check(const grpc::ServerContextBase& context, const 
 }
 
 absl::Status Authorization::CheckCallsInFlight(const Caller& caller) const {
-  if (!caller.has_certificate || calls_in_flight_.Of(caller.name) <= calls_per_identity_) return absl::OkStatus();
-  return MakeError(Reason::kOverloaded, absl::StrCat(caller.name, " has more than ", calls_per_identity_,
+  if (!caller.has_certificate || !calls_in_flight_.HasTooMany(caller.name)) return absl::OkStatus();
+  return MakeError(Reason::kOverloaded, absl::StrCat(caller.name, " has more than ", calls_in_flight_.limit(),
                                                      " calls in flight; see limits.calls_per_identity"));
 }
 
 absl::Status Authorization::CheckPaths(const Caller& caller, const Demand& demand) const {
   if (!allowed_paths_.has_value() && !caller.has_certificate) return absl::OkStatus();
   for (const std::string& path : demand.paths) {
-    if (allowed_paths_.has_value() && allowed_paths_->Allows(path)) continue;
-    // What the configuration itself names is open to those who have the role for that cache.
-    const bool configured = std::any_of(caches_.begin(), caches_.end(), [&](const CacheConfig& cache) {
-      return RoleFor(caller, cache.name) >= demand.role && AllowedPaths(PathsOf(cache)).Allows(path);
-    });
-    if (configured) continue;
+    // What the configuration itself names is open to those who have the role for that cache, and to nobody else.
+    bool configured = false;
+    bool allowed = false;
+    for (const CacheConfig& cache : caches_) {
+      if (!LeadsToAny(path, PathsOf(cache))) continue;
+      configured = true;
+      allowed = allowed || RoleFor(caller, cache.name) >= demand.role;
+    }
+    if (configured ? allowed : allowed_paths_.has_value() && allowed_paths_->Allows(path)) continue;
     return Deny(
         caller, demand,
         MakeError(Reason::kPathNotAllowed, absl::StrCat(path, " is not, or does not lead to, a path that ", caller.name,
@@ -98,19 +105,22 @@ absl::Status Authorization::Deny(const Caller& caller, const Demand& demand, abs
     ++denied_[{demand.role, demand.method}];
   }
   log_.Warning("denied",
-               {{"caller", caller.name}, {"rpc", demand.method}, {"cache", demand.cache}, {"error", ErrorText(why)}});
+               {{"caller", caller.name}, {"rpc", RpcOf(demand)}, {"cache", demand.cache}, {"error", ErrorText(why)}});
   return why;
 }
 
 void Authorization::Audit(const grpc::ServerContextBase& context, const google::protobuf::Message& request,
-                          const std::string& request_id, const absl::Status& result,
-                          const std::string& stream_cache) const {
+                          const std::string& request_id, const absl::Status& result) const {
   if (everyone_may_do_all_ && !audit_unix_) return;
-  const Caller caller = CallerOf(context);
+  Audit(CallerOf(context), request, request_id, result);
+}
+
+void Authorization::Audit(const Caller& caller, const google::protobuf::Message& request, const std::string& request_id,
+                          const absl::Status& result, const std::string& stream_cache) const {
   if (!caller.has_certificate && !audit_unix_) return;
   const Demand demand = rules_.DemandOf(request);
   log_.Info("mutation", {{"caller", caller.name},
-                         {"rpc", demand.method},
+                         {"rpc", RpcOf(demand)},
                          {"cache", stream_cache.empty() ? demand.cache : stream_cache},
                          {"request_id", request_id},
                          {"result", result.ok() ? "ok" : ErrorText(result)}});

@@ -39,20 +39,25 @@ class Authorization {  // Thread-safe.
   absl::Status Check(const grpc::ServerContextBase& context, const google::protobuf::Message& request,
                      const std::string& stream_cache = "") const;
 
+  // The part of Check that a stream asks for before its first message.  Errors: kUnavailable (OVERLOADED).
+  absl::Status CheckCallsInFlight(const Caller& caller) const;
+
   // Whether the caller may see that cache, for lists of all of them.
   bool MaySee(const grpc::ServerContextBase& context, const std::string& cache) const;
 
   // One line in the log about a mutation that has ended: who, what, and how.  Of callers without a certificate only if
   // the configuration asks for it: theirs may be a hundred thousand a second.
+  void Audit(const Caller& caller, const google::protobuf::Message& request, const std::string& request_id,
+             const absl::Status& result, const std::string& stream_cache = "") const;
+  // The same where the context is still there: gRPC drops it when the call has ended.
   void Audit(const grpc::ServerContextBase& context, const google::protobuf::Message& request,
-             const std::string& request_id, const absl::Status& result, const std::string& stream_cache = "") const;
+             const std::string& request_id, const absl::Status& result) const;
 
   void AddTo(MetricFamilies& families) const;
 
  private:
   // For an empty `cache`: the highest for any.
   Role RoleFor(const Caller& caller, const std::string& cache) const;
-  absl::Status CheckCallsInFlight(const Caller& caller) const;
   absl::Status CheckPaths(const Caller& caller, const Demand& demand) const;
   absl::Status Deny(const Caller& caller, const Demand& demand, absl::Status why) const;
 
@@ -63,7 +68,6 @@ class Authorization {  // Thread-safe.
   const std::vector<RoleConfig> roles_;
   const std::vector<CacheConfig> caches_;
   const std::optional<AllowedPaths> allowed_paths_;
-  const uint64_t calls_per_identity_;
   const CallsInFlight& calls_in_flight_;
   const Log& log_;
 

@@ -32,7 +32,11 @@ Caller CallerOf(const grpc::ServerContextBase& context) {
   if (caller.has_certificate) {
     Append(*auth, GRPC_PEER_URI_PROPERTY_NAME, caller.identities);
     Append(*auth, GRPC_PEER_DNS_PROPERTY_NAME, caller.identities);
-    if (caller.identities.empty()) Append(*auth, GRPC_X509_CN_PROPERTY_NAME, caller.identities);
+    if (caller.identities.empty()) {
+      Append(*auth, GRPC_X509_CN_PROPERTY_NAME, caller.identities);
+      // Authorities check names of the other kinds; this one is often the caller's own choice.
+      std::erase_if(caller.identities, [](const std::string& name) { return name.find("://") != std::string::npos; });
+    }
     caller.name = caller.identities.empty() ? "a certificate without a name" : caller.identities.front();
   } else {
     // The kernel does not say the path of a client's end, so this is "unix:".

@@ -18,7 +18,7 @@ struct Caller {
 };
 
 // URI and DNS names of the certificate; its common name if it has neither, because a certificate with names means
-// those.
+// those.  A common name that looks like a URI counts for nothing.
 Caller CallerOf(const grpc::ServerContextBase& context);
 
 }  // namespace dmcached

@@ -1,15 +1,22 @@
 #include "server/calls_in_flight.h"
 
+#include <string_view>
 #include <utility>
 
 #include "server/caller.h"
 
 namespace dmcached {
+namespace {
+
+constexpr std::string_view kOurs = "/dmcached.v1.";
+
+}  // namespace
 
 // One call: gRPC makes it when the call arrives and deletes it when the call has ended.
 class CallsInFlight::Count final : public grpc::experimental::Interceptor {
  public:
-  Count(CallsInFlight& owner, grpc::ServerContextBase& context) : owner_(owner), context_(context) {}
+  Count(CallsInFlight& owner, grpc::experimental::ServerRpcInfo& call)
+      : owner_(owner), context_(*call.server_context()), ours_(std::string_view(call.method()).starts_with(kOurs)) {}
   ~Count() override {
     if (!caller_.empty()) owner_.Leave(caller_);
   }
@@ -21,6 +28,7 @@ class CallsInFlight::Count final : public grpc::experimental::Interceptor {
       if (caller.has_certificate) {
         caller_ = std::move(caller.name);
         owner_.Enter(caller_);
+        if (!ours_ && owner_.HasTooMany(caller_)) context_.TryCancel();
       }
     }
     methods->Proceed();
@@ -29,6 +37,7 @@ class CallsInFlight::Count final : public grpc::experimental::Interceptor {
  private:
   CallsInFlight& owner_;
   grpc::ServerContextBase& context_;
+  const bool ours_;
   std::string caller_;  // Empty: not counted.
 };
 
@@ -37,7 +46,7 @@ class CallsInFlight::CountFactory final : public grpc::experimental::ServerInter
   explicit CountFactory(CallsInFlight& owner) : owner_(owner) {}
 
   grpc::experimental::Interceptor* CreateServerInterceptor(grpc::experimental::ServerRpcInfo* call) override {
-    return new Count(owner_, *call->server_context());
+    return new Count(owner_, *call);
   }
 
  private:
@@ -48,10 +57,10 @@ std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface> CallsInFl
   return std::make_unique<CountFactory>(*this);
 }
 
-uint64_t CallsInFlight::Of(const std::string& caller) const {
+bool CallsInFlight::HasTooMany(const std::string& caller) const {
   MutexLock lock(mutex_);
   const auto found = calls_.find(caller);
-  return found == calls_.end() ? 0 : found->second;
+  return found != calls_.end() && found->second > limit_;
 }
 
 void CallsInFlight::Enter(const std::string& caller) {

@@ -16,12 +16,17 @@ namespace dmcached {
 // open the socket is trusted with the machine.
 class CallsInFlight {  // Thread-safe.
  public:
+  // `limit`: so many calls one caller may have in flight.  Our services refuse what is beyond it, with a reason; calls
+  // of others (health, reflection) end at once.
+  explicit CallsInFlight(uint64_t limit) : limit_(limit) {}
+
   // For the server that counts here; this object outlives it.  With it each message takes one more way through gRPC's
   // queue, which a server without TLS is spared.
   std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface> Counter();
 
   // `caller`: Caller::name.
-  uint64_t Of(const std::string& caller) const;
+  bool HasTooMany(const std::string& caller) const;
+  uint64_t limit() const { return limit_; }
 
  private:
   class Count;
@@ -30,6 +35,7 @@ class CallsInFlight {  // Thread-safe.
   void Enter(const std::string& caller);
   void Leave(const std::string& caller);
 
+  const uint64_t limit_;
   mutable Mutex mutex_;
   std::map<std::string, uint64_t> calls_ ABSL_GUARDED_BY(mutex_);  // None is 0.
 };

@@ -134,7 +134,7 @@ void Mailbox::Send() {
 
 grpc::ServerWriteReactor<v1::CheckResponse>* StartCheck(grpc::CallbackServerContext* context,
                                                         const v1::CheckRequest& request, const absl::Status& allowed,
-                                                        CheckRunner& runner) {
+                                                        CheckRunner& runner, CheckEnded ended) {
   auto* stream = new CheckStream;
   if (!allowed.ok()) {
     stream->Finish(ToGrpcStatus(allowed));
@@ -147,7 +147,10 @@ grpc::ServerWriteReactor<v1::CheckResponse>* StartCheck(grpc::CallbackServerCont
   const std::shared_ptr<Mailbox> mailbox = stream->mailbox();
   runner.Start(
       {.cache = request.cache(), .path = request.metadata_path(), .clear_needs_check = request.clear_needs_check()},
-      mailbox, [mailbox](absl::StatusOr<CheckResult> result) { mailbox->OnResult(std::move(result)); });
+      mailbox, [mailbox, ended = std::move(ended)](absl::StatusOr<CheckResult> result) mutable {
+        if (ended != nullptr) std::move(ended)(result.status());
+        mailbox->OnResult(std::move(result));
+      });
   return stream;
 }
 

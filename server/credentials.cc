@@ -67,9 +67,11 @@ std::optional<TlsFiles> Credentials::NewerThan(uint64_t* generation) const {
 void Credentials::Look() {
   absl::StatusOr<TlsFiles> found = ReadTlsFiles(config_);
   bool in_use = false;
+  bool same_certificate = false;
   if (found.ok()) {
     MutexLock lock(mutex_);
     in_use = *found == files_;
+    same_certificate = found->certificate == files_.certificate;
   }
   if (in_use) {
     seen_.clear();
@@ -81,7 +83,8 @@ void Credentials::Look() {
   if (std::exchange(seen_, text) != text || refused_ == text) return;
   const absl::StatusOr<double> expiry = found.ok() ? CheckTlsFiles(config_, *found) : found.status();
   const double now = std::chrono::duration<double>(clock_.Wall()).count();
-  if (expiry.ok() && *expiry > now) return Take(*std::move(found), *expiry);
+  // Authorities must be able to go while a certificate that is over is still in use.
+  if (expiry.ok() && (*expiry > now || same_certificate)) return Take(*std::move(found), *expiry);
   refused_ = std::move(text);
   Refuse(expiry.ok() ? MakeError(Reason::kInvalidRequest, absl::StrCat(config_.certificate, " has expired"))
                      : expiry.status());

@@ -13,6 +13,15 @@ using grpc::health::v1::HealthCheckRequest;
 using grpc::health::v1::HealthCheckResponse;
 
 constexpr char kCachePrefix[] = "cache/";
+// No service has such a long name, and none is kept for one.
+constexpr size_t kMaxServiceBytes = 256;
+
+// For a call that has nothing to watch.
+class RefusedWatch final : public grpc::ServerWriteReactor<HealthCheckResponse> {
+ public:
+  explicit RefusedWatch(const grpc::Status& status) { Finish(status); }
+  void OnDone() override { delete this; }
+};
 
 }  // namespace
 
@@ -103,6 +112,10 @@ grpc::ServerUnaryReactor* HealthService::Check(grpc::CallbackServerContext* cont
 
 grpc::ServerWriteReactor<HealthCheckResponse>* HealthService::Watch(grpc::CallbackServerContext* /*context*/,
                                                                     const HealthCheckRequest* request) {
+  if (request->service().size() > kMaxServiceBytes) {
+    return new RefusedWatch(ToGrpcStatus(MakeError(
+        Reason::kInvalidRequest, absl::StrCat("the name of a service has at most ", kMaxServiceBytes, " bytes"))));
+  }
   return new HealthWatch(*this, request->service());
 }
 

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "core/base/status.h"
 #include "grpc/support/log.h"
+#include "server/status_util.h"
 #include "spdlog/sinks/stdout_sinks.h"
 
 namespace dmcached {
@@ -14,6 +15,9 @@ namespace {
 
 // UTC, so that lines of different machines sort.
 constexpr char kPattern[] = "time=%Y-%m-%dT%H:%M:%S.%eZ level=%l %v";
+
+// Callers choose some of the values.
+constexpr size_t kMaxValueBytes = 2048;
 
 bool IsPlain(char c) {
   const auto byte = static_cast<unsigned char>(c);
@@ -26,7 +30,7 @@ std::string Line(std::string_view event, Log::Fields fields) {
     line += ' ';
     line += key;
     line += '=';
-    line += LogValue(value);
+    line += LogValue(CutText(value, kMaxValueBytes));
   }
   return line;
 }

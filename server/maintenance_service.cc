@@ -6,7 +6,13 @@ namespace dmcached {
 
 grpc::ServerWriteReactor<v1::CheckResponse>* MaintenanceServiceImpl::Check(grpc::CallbackServerContext* context,
                                                                            const v1::CheckRequest* request) {
-  return StartCheck(context, *request, authorization_.Check(*context, *request), checks_);
+  const absl::Status allowed = authorization_.Check(*context, *request);
+  if (!request->clear_needs_check()) return StartCheck(context, *request, allowed, checks_);
+  // The stream, and with it the context, may end before the check does.
+  return StartCheck(context, *request, allowed, checks_,
+                    [this, caller = CallerOf(*context), request = *request](const absl::Status& result) {
+                      authorization_.Audit(caller, request, "", result);
+                    });
 }
 
 }  // namespace dmcached

@@ -41,7 +41,14 @@ const v1::MutationOptions& OptionsOf(const v1::MutateRequest& message) {
 
 MutateStream::MutateStream(Engine& engine, const Authorization& authorization, grpc::CallbackServerContext& context,
                            CountedRpc rpc)
-    : engine_(engine), authorization_(authorization), context_(context), rpc_(std::move(rpc)) {
+    : engine_(engine),
+      authorization_(authorization),
+      context_(context),
+      caller_(CallerOf(context)),
+      rpc_(std::move(rpc)) {
+  if (const absl::Status allowed = authorization_.CheckCallsInFlight(caller_); !allowed.ok()) {
+    error_ = ToGrpcStatus(allowed);
+  }
   Proceed();
 }
 
@@ -166,7 +173,7 @@ void MutateStream::AdvanceDurable(uint64_t durable_transaction) {
 }
 
 void MutateStream::OnApplied(const Batch& batch, const absl::StatusOr<MutationResult>& result) {
-  authorization_.Audit(context_, *batch.message, OptionsOf(*batch.message).request_id(), result.status(), cache_);
+  authorization_.Audit(caller_, *batch.message, OptionsOf(*batch.message).request_id(), result.status(), cache_);
   {
     MutexLock lock(mutex_);
     if (result.ok()) {

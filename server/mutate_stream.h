@@ -109,7 +109,8 @@ class MutateStream final : public grpc::ServerBidiReactor<v1::MutateRequest, v1:
 
   Engine& engine_;
   const Authorization& authorization_;
-  grpc::CallbackServerContext& context_;
+  grpc::CallbackServerContext& context_;  // Gone some time after Finish.
+  const Caller caller_;
 
   Mutex mutex_;
   CountedRpc rpc_ ABSL_GUARDED_BY(mutex_);

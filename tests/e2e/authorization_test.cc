@@ -7,6 +7,7 @@
 #include <memory>
 #include <sstream>
 #include <string>
+#include <thread>
 
 #include "dmcached/v1/maintenance_service.grpc.pb.h"
 #include "google/protobuf/descriptor.h"
@@ -14,6 +15,7 @@
 #include "spdlog/logger.h"
 #include "spdlog/sinks/ostream_sink.h"
 #include "tests/e2e/scrape.h"
+#include "tests/e2e/switched_device.h"
 #include "tests/e2e/tls_daemon.h"
 #include "tests/support/rpcs.h"
 
@@ -205,6 +207,13 @@ TEST_F(AuthorizationTest, WithoutAllowedPathsACallerMayNameWhatTheConfigurationN
   // Another cache's path is not reached by way of one's own name.
   EXPECT_THAT(OpenAs("spiffe://fleet/other", OpenRequest("other", folder_.File("metadata"))),
               FailsWith(Reason::kPathNotAllowed));
+  // Nor by way of a folder that is allowed.
+  Stop();
+  config_.allowed_paths = {folder_.path() + "/*"};
+  Start();
+  EXPECT_THAT(Probe(DialAs("spiffe://fleet/other"), folder_.File("metadata")), FailsWith(Reason::kPathNotAllowed));
+  EXPECT_THAT(Probe(DialAs("spiffe://fleet/other"), folder_.File("secret")), Succeeds());
+  EXPECT_THAT(Probe(DialAs(kReader), folder_.File("metadata")), Succeeds());
 }
 
 TEST_F(AuthorizationTest, AllowedPathsHoldForEveryoneAndLinksDoNotLeadOut) {
@@ -242,6 +251,13 @@ TEST_F(AuthorizationTest, OneIdentityCannotTakeAllCallsAndOthersAreServed) {
     ASSERT_TRUE(streams.back()->Read(&answer));
   }
   EXPECT_THAT(InsertAs(kOperator, {{1, 10}}), FailsWith(Reason::kOverloaded));
+  // Nor with streams that say nothing, nor where no role is needed.
+  Context silent_context;
+  EXPECT_THAT(v1::MetadataService::NewStub(DialAs(kOperator))->Mutate(&silent_context)->Finish(),
+              FailsWith(Reason::kOverloaded));
+  Context watch_context;
+  EXPECT_EQ(grpc::health::v1::Health::NewStub(DialAs(kOperator))->Watch(&watch_context, {})->Finish().error_code(),
+            grpc::StatusCode::CANCELLED);
   EXPECT_THAT(InsertAs(kAdmin, {{1, 10}}), Succeeds());
   EXPECT_THAT(Insert({{2, 20}}), Succeeds());
   // What runs already goes on.
@@ -281,14 +297,54 @@ TEST_F(AuthorizationTest, MutationsOfACallerWithACertificateAreInTheLogAndOthers
   while (stream->Read(&answer)) {
   }
   ASSERT_THAT(stream->Finish(), Succeeds());
-  EXPECT_THAT(text.str(), HasSubstr("mutation caller=spiffe://fleet/operator rpc=Mutate cache=c1 request_id=" +
-                                    batch.insert_mappings().options().request_id() + " result=ok"));
+  EXPECT_THAT(text.str(),
+              HasSubstr("mutation caller=spiffe://fleet/operator rpc=Mutate/InsertMappings cache=c1 request_id=" +
+                        batch.insert_mappings().options().request_id() + " result=ok"));
+  Context check_context;
+  v1::CheckRequest check;
+  check.set_cache(kCache);
+  check.set_clear_needs_check(true);
+  const auto checked = v1::MaintenanceService::NewStub(DialAs(kAdmin))->Check(&check_context, check);
+  v1::CheckResponse found;
+  while (checked->Read(&found)) {
+  }
+  ASSERT_THAT(checked->Finish(), Succeeds());
+  EXPECT_THAT(text.str(), HasSubstr("mutation caller=spiffe://fleet/admin rpc=Check cache=c1 "));
   Stop();
   config_.audit_unix = true;
   Start();
   OpenStandard();
   EXPECT_THAT(text.str(), HasSubstr("mutation caller=unix rpc=OpenCache cache=c1 "));
   Stop();  // Before the text is gone.
+}
+
+// The engine answers long after gRPC has dropped the call.
+TEST_F(AuthorizationTest, ABatchWhoseCallerIsGoneBeforeItsAnswerIsInTheLog) {
+  std::ostringstream text;
+  log_.emplace(std::make_shared<spdlog::logger>("test", std::make_shared<spdlog::sinks::ostream_sink_mt>(text)));
+  const auto device_switch = std::make_shared<DeviceSwitch>();
+  opener_ = OpenSwitched(device_switch);
+  config_.limits.calls_per_identity = 1;
+  Start();
+  CreateStandard();
+  ASSERT_THAT(Insert({{1, 10}}), Succeeds());
+  device_switch->Hold();
+  Context context;
+  const auto stream = v1::MetadataService::NewStub(DialAs(kOperator))->Mutate(&context);
+  // Refused, because the cblock is taken: said once that is durable.
+  v1::MutateRequest batch = Batch(1, 1);
+  batch.mutable_insert_mappings()->set_dirty(0, true);
+  ASSERT_TRUE(stream->Write(batch));
+  device_switch->AwaitHeld();
+  context.TryCancel();
+  EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::CANCELLED);
+  // A call counts until gRPC has dropped it.
+  while (!GetServerInfo(DialAs(kOperator)).ok()) std::this_thread::yield();
+  EXPECT_THAT(text.str(), testing::Not(HasSubstr("rpc=Mutate/")));
+  device_switch->Release();
+  Stop();
+  EXPECT_THAT(text.str(), HasSubstr("rpc=Mutate/InsertMappings cache=c1 request_id=" +
+                                    batch.insert_mappings().options().request_id() + " result=\""));
 }
 
 TEST_F(AuthorizationTest, TheSocketHasTheModeAndGroupOfTheConfiguration) {

@@ -66,6 +66,13 @@ TEST_F(HealthTest, ACacheThatCouldNotBeOpenedIsNotServing) {
   Await("cache/broken", HealthCheckResponse::NOT_SERVING);
 }
 
+TEST_F(HealthTest, AWatchOfANameThatNoServiceHasIsRefused) {
+  Context context;
+  grpc::health::v1::HealthCheckRequest request;
+  request.set_service(std::string(1 << 20, 'x'));
+  EXPECT_THAT(health().Watch(&context, request)->Finish(), FailsWith(Reason::kInvalidRequest));
+}
+
 TEST_F(HealthTest, AWatchSeesTheCacheComeAndGo) {
   Context context;
   HealthCheckRequest request;

@@ -131,7 +131,7 @@ TEST_F(TlsTest, VersionsBefore12AreRefused) {
 }
 
 TEST_F(TlsTest, AllThatANameIsGoodFor) {
-  config_.roles = {{"agent.fleet", Role::kReader}, {"agent", Role::kReader}};
+  config_.roles = {{"agent.fleet", Role::kReader}, {"agent", Role::kReader}, {kAdmin, Role::kAdmin}};
   Start();
   const std::string& ca = authority_.certificate();
   EXPECT_THAT(GetServerInfo(Dial(authority_.Issue({.names = {"DNS:agent.fleet"}}), ca)), Succeeds());
@@ -139,6 +139,8 @@ TEST_F(TlsTest, AllThatANameIsGoodFor) {
   // The common name of a certificate with names is only a label.
   EXPECT_THAT(GetServerInfo(Dial(authority_.Issue({.common_name = "agent", .names = {"DNS:other"}}), ca)),
               FailsWith(Reason::kRoleTooLow));
+  // A common name is often the caller's own choice: it cannot be a URI.
+  EXPECT_THAT(GetServerInfo(Dial(authority_.Issue({.common_name = kAdmin}), ca)), FailsWith(Reason::kRoleTooLow));
   // Without any name it is still no caller of the unix socket.
   EXPECT_THAT(GetServerInfo(Dial(authority_.Issue({}), ca)), FailsWith(Reason::kRoleTooLow));
 }
@@ -199,6 +201,23 @@ TEST_F(TlsTest, APairThatIsOverDoesNotReplaceOneThatIsNot) {
   WriteServer(authority_.Issue(over), authority_.certificate());
   Await([&] { return ReloadFailures() == 1; });
   EXPECT_THAT(GetServerInfo(DialAs(kReader)), Succeeds());
+}
+
+TEST_F(TlsTest, AnAuthorityCanGoWhileTheDaemonsOwnCertificateIsOver) {
+  std::ostringstream text;
+  log_.emplace(std::make_shared<spdlog::logger>("test", std::make_shared<spdlog::sinks::ostream_sink_mt>(text)));
+  Wanted over = ServerNames();
+  over.begin = std::chrono::hours(-2);
+  over.end = std::chrono::hours(-1);
+  const Pair pair = authority_.Issue(over);
+  WriteServer(pair, authority_.certificate());
+  Start();
+  // Looks at nothing: callers refuse the certificate by themselves.
+  WriteServer(pair, Authority("next").certificate());
+  std::this_thread::sleep_for(std::chrono::seconds(4));
+  EXPECT_EQ(ReloadFailures(), 0);
+  Stop();
+  EXPECT_THAT(text.str(), HasSubstr("tls_reloaded"));
 }
 
 TEST_F(TlsTest, ABadPairAtTheStartIsASentence) {

@@ -4,7 +4,9 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include <climits>
 #include <filesystem>
+#include <fstream>
 
 #include "tests/support/temp_dir.h"
 
@@ -68,6 +70,26 @@ TEST_F(AllowedPathsTest, ALinkThatIsAllowedByNameOpensWhatItLeadsTo) {
   Link("short", folder_.File("in"));
   EXPECT_TRUE(Allows("short/*", "in/file"));
   EXPECT_FALSE(Allows("short/*", "out/file"));
+}
+
+TEST_F(AllowedPathsTest, WhatALinkLeadsToIsNoGlob) {
+  std::filesystem::create_directories(folder_.File("[io]"));
+  Link("odd", folder_.File("[io]"));
+  EXPECT_TRUE(Allows("odd/*", "[io]/file"));
+  EXPECT_TRUE(Allows("odd/*", "odd/file"));
+  EXPECT_TRUE(Allows("odd", "[io]"));
+  EXPECT_FALSE(Allows("odd", "i"));
+  EXPECT_FALSE(Allows("*", std::string(PATH_MAX, 'a')));
+}
+
+TEST_F(AllowedPathsTest, PathsThatLeadToTheSameAreFoundWhateverTheyAreCalled) {
+  std::ofstream(folder_.File("in/[a] b\\c")) << "here";
+  Link("alias", folder_.File("in/[a] b\\c"));
+  const std::vector<std::string> configured = {folder_.File("in/[a] b\\c")};
+  EXPECT_TRUE(LeadsToAny(configured.front(), configured));
+  EXPECT_TRUE(LeadsToAny(folder_.File("alias"), configured));
+  EXPECT_FALSE(LeadsToAny(folder_.File("in/a bc"), configured));
+  EXPECT_FALSE(LeadsToAny(folder_.File("in/file"), configured));
 }
 
 TEST_F(AllowedPathsTest, ADeviceIsAFileLikeAnyOther) {

@@ -28,5 +28,13 @@ TEST(LogTest, OneEventIsOneLine) {
   EXPECT_EQ(out.str(), "warning event=cache_open_failed cache=c error=\"IO_ERROR: read\\nfailed {}\"\n");
 }
 
+TEST(LogTest, AValueThatACallerMadeLongIsCut) {
+  std::ostringstream out;
+  auto logger = std::make_shared<spdlog::logger>("test", std::make_shared<spdlog::sinks::ostream_sink_mt>(out));
+  Log(logger).Warning("denied", {{"cache", std::string(1 << 22, '\x01')}, {"error", "why"}});
+  EXPECT_LT(out.str().size(), 10000u);
+  EXPECT_TRUE(out.str().ends_with(" error=why\n"));
+}
+
 }  // namespace
 }  // namespace dmcached
