@@ -9,12 +9,14 @@
 #include <vector>
 
 #include "core/cache/engine.h"
+#include "tests/crash/gapped_device.h"
 #include "tests/crash/recording_device.h"
 #include "tests/support/device_handle.h"
 #include "tests/support/image_walker.h"
 #include "tests/support/manual_clock.h"
 #include "tests/support/manual_executor.h"
 #include "tests/support/matchers.h"
+#include "tests/support/open_cache.h"
 
 namespace dmcached {
 namespace {
@@ -50,9 +52,9 @@ class FindingsTest : public testing::Test {
   void StartEngine() {
     ++options_.seed;
     engine_ = std::make_unique<Engine>(
-        options_, [this](const DeviceRequest&) { return std::make_unique<DeviceHandle>(*device_); }, clock_, executors_,
-        executors_.readers());
+        options_, [this](const DeviceRequest&) { return OpenDevice(); }, clock_, executors_, executors_.readers());
   }
+  virtual std::unique_ptr<BlockDevice> OpenDevice() { return std::make_unique<DeviceHandle>(*device_); }
 
   // The process is killed; what the device had not flushed is still in its cache.
   void Die() {
@@ -275,6 +277,83 @@ TEST_F(FindingsTest, Finding8_NoCommitRunsOutOfSpaceHoweverFullTheDevice) {
     const CacheInfo info = *engine_->Get("c");
     EXPECT_EQ(info.state, CacheState::kOpen) << info.last_error;
     EXPECT_EQ(WalkImage(device_->Image()).Faults(), "");
+  }
+}
+
+// What is kept back for commits, and that allocation goes forward, hides most reuse of a block that the commit in
+// flight needs: here every array block is copied again while one is in flight, and the free blocks are few enough to
+// come round.
+class TightDeviceTest : public FindingsTest {
+ protected:
+  static constexpr uint32_t kArrayBlocks = 16;
+  static constexpr uint32_t kApart = 500;  // Cblocks; never two in one array block.
+
+  static FormatParams Params() {
+    FormatParams params;
+    params.version = 2;
+    params.data_block_size = Sectors(128);
+    params.cache_blocks = kArrayBlocks * kApart;
+    params.origin_size = Sectors(128 * kArrayBlocks * kApart);
+    params.force = true;
+    return params;
+  }
+
+  // Nothing that is acknowledged is lost, and nothing else is there, at every write and flush of a few commits.
+  void ChangeEverythingBesideEveryCommit(const GappedImage& image) {
+    Kill();
+    device_ = std::make_unique<RecordingDevice>(image.kept);
+    gap_ = image.gap;
+    Reopen();
+    ASSERT_FALSE(HasFatalFailure());
+    uint32_t round = 0;
+    device_->set_before_io([&] {
+      if (acting_) return;
+      acting_ = true;
+      for (uint64_t seed = 0; seed < 4; ++seed) ExpectSound(device_->CrashImage(seed));
+      if (round < 10) InsertIntoEveryBlock(round++);
+      while (executors_.RunOne()) {
+      }
+      acting_ = false;
+    });
+    InsertIntoEveryBlock(round++);
+    executors_.RunUntilIdle();
+    device_->set_before_io(nullptr);
+    ExpectSound(device_->CrashImage(0));
+    EXPECT_EQ(engine_->Get("c")->state, CacheState::kOpen) << engine_->Get("c")->last_error;
+  }
+  // Every cblock is mapped to the oblock of its number.
+  void InsertIntoEveryBlock(uint32_t round) {
+    for (uint32_t i = 0; i < kArrayBlocks; ++i) InsertDirty(i * kApart + round, i * kApart + round);
+  }
+  void ExpectSound(const std::vector<std::byte>& image) const {
+    const WalkedImage walked = WalkImage(image, gap_);
+    ASSERT_EQ(walked.Faults(), "");
+    for (const auto& [cblock, to] : walked.contents.mappings) ASSERT_EQ(to.oblock, cblock);
+  }
+  std::unique_ptr<BlockDevice> OpenDevice() override { return std::make_unique<GappedDevice>(*device_, gap_); }
+
+  Gap gap_;
+};
+
+TEST_F(TightDeviceTest, NoBlockOfTheCommitInFlightIsGivenToTheNext) {
+  for (uint64_t blocks = 44; blocks < 84; ++blocks) {
+    SCOPED_TRACE(testing::Message() << blocks << " metadata blocks");
+    FaultyDevice device(blocks * kMetadataBlockBytes);
+    const auto formatted = CacheMetadata::Format(std::make_shared<DeviceHandle>(device), Params(), NewCounters());
+    if (HasReason(formatted.status(), Reason::kMetadataNoSpace)) continue;
+    ASSERT_THAT(formatted.status(), IsOk());
+    ChangeEverythingBesideEveryCommit({.gap = {}, .kept = device.Image()});
+    if (HasFailure()) return;
+  }
+}
+
+TEST_F(TightDeviceTest, NorWhereItIsOfTheSecondBitmap) {
+  for (const uint64_t below : {2u, 7u}) {
+    for (uint64_t above = 20; above < 46; ++above) {
+      SCOPED_TRACE(testing::Message() << below << " free blocks of the first bitmap and " << above << " of the second");
+      ChangeEverythingBesideEveryCommit(FormatGapped(Params(), below, above));
+      if (HasFailure()) return;
+    }
   }
 }
 
