@@ -15,7 +15,7 @@ constexpr uint64_t kComfortableCacheBlocks = 1000000;
 constexpr uint64_t kRecommendedFactor = 4;
 // Any single request copies each live block at most once.
 constexpr uint64_t kLeastFactor = 2;
-constexpr double kOriginIndexBytesPerCacheBlock = 6.4;  // A bucket of 64 bytes for 12 entries, at a load of 0.84.
+constexpr double kOriginIndexBytesPerCacheBlock = 6.2;  // A bucket of 64 bytes for 12 entries, at a load of 0.86.
 constexpr uint64_t kStateBitsPerCacheBlock = 4;         // Mapped, dirty, held, claimed.
 constexpr uint64_t kUsedBitmaps = 7;                    // Running, committing, durable, and four snapshots.
 constexpr uint64_t kDirectoryBytesPerArrayBlock = 40;

@@ -2,7 +2,7 @@
 //
 // The oblocks themselves stay in the mapping array; a tag that matches is confirmed there.  Slots come in buckets of
 // 12, a bucket is one cache line, with counts of the entries that had to go past it, so that removing needs no
-// tombstones and a look-up ends at the first bucket that nothing like it went past.  Sized for a load of 0.84: 6.35
+// tombstones and a look-up ends at the first bucket that nothing like it went past.  Sized for a load of 0.86: 6.2
 // bytes per cache block.
 #ifndef DMCACHED_CORE_CACHE_ORIGIN_INDEX_H_
 #define DMCACHED_CORE_CACHE_ORIGIN_INDEX_H_
@@ -105,7 +105,7 @@ class OriginIndex {  // Not thread-safe.
   friend class OriginIndexBuilder;
 
   static constexpr size_t kSlots = 12;
-  static constexpr uint64_t kLoadPercent = 84;
+  static constexpr uint64_t kLoadPercent = 86;
 
   struct Bucket {
     uint8_t tags[kSlots];  // 0: empty.

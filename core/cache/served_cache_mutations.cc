@@ -51,20 +51,17 @@ void ServedCache::Apply(Mutation mutation, Conditions conditions, Callback<absl:
   Enqueue([this, request = std::move(request)]() mutable { RunMutation(std::move(request)); });
 }
 
+// In one hold of the mutex, unless blocks must be read: each hold is one for which a look-up may have to wait.
 void ServedCache::RunMutation(std::unique_ptr<PendingMutation> request) {
-  {
-    Answers answers;
-    MutexLock lock(mutex_);
-    Admit(request, answers);
-  }
+  Answers answers;
+  MutexLock lock(mutex_);
+  Admit(request, answers);
   if (request == nullptr) return;
   const BlockDevice& device = *metadata_->device();
   const uint64_t write_errors = WriteErrors(device);
-  const absl::StatusOr<uint32_t> removed =
-      RunWithBlocks(mutex_, metadata_->store(),
-                    [&](BlockSet& set) ABSL_NO_THREAD_SAFETY_ANALYSIS { return ApplyOnce(request->mutation, set); });
-  Answers answers;
-  MutexLock lock(mutex_);
+  const absl::StatusOr<uint32_t> removed = RunWithBlocksHolding(
+      mutex_, metadata_->store(),
+      [&](BlockSet& set) ABSL_NO_THREAD_SAFETY_ANALYSIS { return ApplyOnce(request->mutation, set); });
   if (removed.ok()) {
     AnswerApplied(std::move(request), *removed, answers);
   } else {

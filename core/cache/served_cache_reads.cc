@@ -3,7 +3,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "core/base/pause.h"
 #include "core/base/status.h"
 #include "core/cache/served_cache.h"
 
@@ -12,17 +11,9 @@ namespace {
 
 // More are not looked up in the caller's thread, even if all blocks are resident.
 constexpr size_t kMaxInlineItems = 256;
-// Some 30 us: a batch or a part of a commit is mostly through by then.
+// Some 30 us: a batch or a part of a commit is mostly through by then, and handing the work to another thread takes as
+// long.
 constexpr int kLockTries = 1000;
-
-// Waits for `mutex` no longer than handing the work to another thread would take.
-bool TryLockForAMoment(Mutex& mutex) ABSL_EXCLUSIVE_TRYLOCK_FUNCTION(true, mutex) {
-  for (int tries = 0; tries < kLockTries; ++tries) {
-    if (mutex.TryLock()) return true;
-    PauseProcessor();
-  }
-  return false;
-}
 
 }  // namespace
 
@@ -41,7 +32,7 @@ void ServedCache::Lookup(LookupRequest request, Callback<absl::StatusOr<LookupRe
 bool ServedCache::LookupInline(const LookupRequest& request, Callback<absl::StatusOr<LookupResult>>& done) {
   if (request.cblocks.size() + request.oblocks.size() > kMaxInlineItems) return false;
   Answers answers;
-  if (!TryLockForAMoment(mutex_)) return false;
+  if (!mutex_.TryLock(kLockTries)) return false;
   bool complete = true;
   absl::StatusOr<LookupResult> result = LookupResult();
   if (const absl::Status serving = CheckServing(); !serving.ok()) {
@@ -59,22 +50,17 @@ bool ServedCache::LookupInline(const LookupRequest& request, Callback<absl::Stat
 }
 
 void ServedCache::RunLookup(PendingLookup& lookup) {
-  Store* store = nullptr;
-  {
-    Answers answers;
-    MutexLock lock(mutex_);
-    if (absl::Status serving = CheckServing(); !serving.ok()) {
-      return answers.Add(std::move(lookup.done), absl::StatusOr<LookupResult>(std::move(serving)));
-    }
-    ++lookups_;
-    store = &metadata_->store();
-  }
-  absl::StatusOr<LookupResult> result = RunWithBlocks(
-      mutex_, *store, [&](BlockSet& set) ABSL_NO_THREAD_SAFETY_ANALYSIS { return LookupOnce(lookup.request, set); });
-  if (HasReason(result.status(), Reason::kMetadataCorrupt)) ReportDamage(result.status());
   Answers answers;
   MutexLock lock(mutex_);
+  if (absl::Status serving = CheckServing(); !serving.ok()) {
+    return answers.Add(std::move(lookup.done), absl::StatusOr<LookupResult>(std::move(serving)));
+  }
+  ++lookups_;
+  absl::StatusOr<LookupResult> result = RunWithBlocksHolding(
+      mutex_, metadata_->store(),
+      [&](BlockSet& set) ABSL_NO_THREAD_SAFETY_ANALYSIS { return LookupOnce(lookup.request, set); });
   if (--lookups_ == 0) lookups_done_.NotifyAll();
+  if (HasReason(result.status(), Reason::kMetadataCorrupt)) ReportDamage(result.status());
   AnswerLookup(lookup.request.durable, std::move(result), std::move(lookup.done), answers);
 }
 

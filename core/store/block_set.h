@@ -96,38 +96,42 @@ class BlockSet {  // Not thread-safe; used by one request.
   std::vector<BulkBlock> unwritten_;
 };
 
-// Runs `op(BlockSet&) -> Result` (an absl::Status or StatusOr) under `mutex` until it was complete.  `op` must have no
-// effect while `set.complete()` is false.  An I/O error or damage ends it with that status.
+// Runs `op(BlockSet&) -> Result` (an absl::Status or StatusOr) under `mutex` until it was complete; the mutex is let go
+// of only while blocks are read and written.  `op` must have no effect while `set.complete()` is false.  An I/O error
+// or damage ends it with that status.
 template <typename Op>
-auto RunWithBlocks(Mutex& mutex, Store& store, Op op) -> decltype(op(std::declval<BlockSet&>())) {
+auto RunWithBlocksHolding(Mutex& mutex, Store& store, Op op) -> decltype(op(std::declval<BlockSet&>()))
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
   BlockSet set(store);
+  absl::Status loaded = absl::OkStatus();
   for (;;) {
-    {
-      MutexLock lock(mutex);
-      absl::Status installed = set.Install();
-      if (!installed.ok()) {
-        set.Unpin();
-        return installed;
-      }
-      set.Begin();
-      auto result = op(set);
-      if (set.complete()) {
-        set.Unpin();
-        return result;
-      }
-      if (set.too_large()) {
-        set.Unpin();
-        return MakeError(Reason::kTooManyBlocks, "the request touches more metadata blocks than one request may");
-      }
-      set.Pin();
-    }
-    absl::Status loaded = set.Load();
+    if (loaded.ok()) loaded = set.Install();
     if (!loaded.ok()) {
-      MutexLock lock(mutex);
       set.Unpin();
       return loaded;
     }
+    set.Begin();
+    auto result = op(set);
+    if (set.complete()) {
+      set.Unpin();
+      return result;
+    }
+    if (set.too_large()) {
+      set.Unpin();
+      return MakeError(Reason::kTooManyBlocks, "the request touches more metadata blocks than one request may");
+    }
+    set.Pin();
+    mutex.Unlock();
+    loaded = set.Load();
+    mutex.Lock();
   }
+}
+
+// The same for who does not hold the mutex.
+template <typename Op>
+auto RunWithBlocks(Mutex& mutex, Store& store, Op op) -> decltype(op(std::declval<BlockSet&>())) {
+  MutexLock lock(mutex);
+  return RunWithBlocksHolding(mutex, store, std::move(op));
 }
 
 }  // namespace dmcached
