@@ -1,6 +1,7 @@
 #include "server/authorization.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "core/base/status.h"
@@ -54,10 +55,14 @@ Role Authorization::RoleFor(const Caller& caller, const std::string& cache) cons
 
 absl::Status Authorization::Check(const grpc::ServerContextBase& context, const google::protobuf::Message& request,
                                   const std::string& stream_cache) const {
+  return everyone_may_do_all_ ? absl::OkStatus() : Check(CallerOf(context), request, stream_cache);
+}
+
+absl::Status Authorization::Check(const Caller& caller, const google::protobuf::Message& request,
+                                  const std::string& stream_cache) const {
   if (everyone_may_do_all_) return absl::OkStatus();
   Demand demand = rules_.DemandOf(request);
   if (!stream_cache.empty()) demand.cache = stream_cache;
-  const Caller caller = CallerOf(context);
   if (const Role role = RoleFor(caller, demand.cache); role < demand.role) {
     const std::string where = demand.cache.empty() ? "" : absl::StrCat(" for cache \"", demand.cache, "\"");
     return Deny(caller, demand,
@@ -76,17 +81,17 @@ absl::Status Authorization::CheckCallsInFlight(const Caller& caller) const {
 }
 
 absl::Status Authorization::CheckPaths(const Caller& caller, const Demand& demand) const {
-  if (!allowed_paths_.has_value() && !caller.has_certificate) return absl::OkStatus();
+  if (demand.paths.empty() || (!allowed_paths_.has_value() && !caller.has_certificate)) return absl::OkStatus();
+  // What the configuration itself names is open to those who have the role for that cache, and to nobody else.
+  std::vector<std::string> granted;
+  std::vector<std::string> withheld;
+  for (const CacheConfig& cache : caches_) {
+    std::vector<std::string>& paths = RoleFor(caller, cache.name) >= demand.role ? granted : withheld;
+    for (std::string& path : PathsOf(cache)) paths.push_back(std::move(path));
+  }
   for (const std::string& path : demand.paths) {
-    // What the configuration itself names is open to those who have the role for that cache, and to nobody else.
-    bool configured = false;
-    bool allowed = false;
-    for (const CacheConfig& cache : caches_) {
-      if (!LeadsToAny(path, PathsOf(cache))) continue;
-      configured = true;
-      allowed = allowed || RoleFor(caller, cache.name) >= demand.role;
-    }
-    if (configured ? allowed : allowed_paths_.has_value() && allowed_paths_->Allows(path)) continue;
+    if (LeadsToAny(path, granted)) continue;
+    if (allowed_paths_.has_value() && allowed_paths_->Allows(path) && !LeadsToAny(path, withheld)) continue;
     return Deny(
         caller, demand,
         MakeError(Reason::kPathNotAllowed, absl::StrCat(path, " is not, or does not lead to, a path that ", caller.name,

@@ -38,6 +38,9 @@ class Authorization {  // Thread-safe.
   // flight as it may.
   absl::Status Check(const grpc::ServerContextBase& context, const google::protobuf::Message& request,
                      const std::string& stream_cache = "") const;
+  // The same for who knows the caller.
+  absl::Status Check(const Caller& caller, const google::protobuf::Message& request,
+                     const std::string& stream_cache = "") const;
 
   // The part of Check that a stream asks for before its first message.  Errors: kUnavailable (OVERLOADED).
   absl::Status CheckCallsInFlight(const Caller& caller) const;

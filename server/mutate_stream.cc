@@ -90,7 +90,7 @@ void MutateStream::OnDone() { Unref(); }
 
 absl::Status MutateStream::Accept(std::unique_ptr<v1::MutateRequest> message) {
   const bool first = std::exchange(first_, false);
-  DMCACHED_RETURN_IF_ERROR(authorization_.Check(context_, *message, cache_));
+  DMCACHED_RETURN_IF_ERROR(authorization_.Check(caller_, *message, cache_));
   if (first) {
     DMCACHED_RETURN_IF_ERROR(CheckCacheName(message->cache()));
     cache_ = message->cache();

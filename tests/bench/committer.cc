@@ -28,7 +28,7 @@ double Committer::Commit() {
   absl::StatusOr<std::unique_ptr<CommitBatch>> batch = cache_.metadata().Prepare(/*clean=*/false);
   if (!batch.ok()) GiveUp("prepare: " + batch.status().ToString());
   const double prepared = Now();
-  const absl::Status written = (*batch)->Write(*device_, never_);
+  const absl::Status written = (*batch)->Write(*device_, never_, &helper_);
   if (!written.ok()) GiveUp("write: " + written.ToString());
   bytes_ = (*batch)->written_blocks() * kMetadataBlockBytes;
   const double flushed = Now();

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/base/aligned_buffer.h"
+#include "server/executor.h"
 #include "tests/bench/loaded_cache.h"
 #include "tests/bench/run.h"
 
@@ -40,6 +41,7 @@ class Committer {  // Not thread-safe.
   uint64_t bytes_ = 0;
   std::vector<double> exclusive_;
   std::atomic<bool> never_{false};
+  ThreadPool helper_{"committer", 1, 16};  // As an engine has one for its large commits.
 };
 
 // Writes as many bytes contiguously, in the same mode and with the same two flushes.
