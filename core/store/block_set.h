@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <span>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -100,7 +101,7 @@ class BlockSet {  // Not thread-safe; used by one request.
 // of only while blocks are read and written.  `op` must have no effect while `set.complete()` is false.  An I/O error
 // or damage ends it with that status.
 template <typename Op>
-auto RunWithBlocksHolding(Mutex& mutex, Store& store, Op op) -> decltype(op(std::declval<BlockSet&>()))
+std::invoke_result_t<Op&, BlockSet&> RunWithBlocksHolding(Mutex& mutex, Store& store, Op op)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
   BlockSet set(store);
   absl::Status loaded = absl::OkStatus();
@@ -129,7 +130,7 @@ auto RunWithBlocksHolding(Mutex& mutex, Store& store, Op op) -> decltype(op(std:
 
 // The same for who does not hold the mutex.
 template <typename Op>
-auto RunWithBlocks(Mutex& mutex, Store& store, Op op) -> decltype(op(std::declval<BlockSet&>())) {
+std::invoke_result_t<Op&, BlockSet&> RunWithBlocks(Mutex& mutex, Store& store, Op op) {
   MutexLock lock(mutex);
   return RunWithBlocksHolding(mutex, store, std::move(op));
 }
