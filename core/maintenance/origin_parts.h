@@ -33,8 +33,8 @@ class PackedOblock {
     std::memcpy(bytes_ + sizeof(low), &high, sizeof(high));
   }
   uint64_t value() const {
-    uint32_t low;
-    uint16_t high;
+    uint32_t low = 0;
+    uint16_t high = 0;
     std::memcpy(&low, bytes_, sizeof(low));
     std::memcpy(&high, bytes_ + sizeof(low), sizeof(high));
     return uint64_t{high} << 32 | low;
