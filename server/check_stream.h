@@ -17,8 +17,8 @@ using CheckEnded = absl::AnyInvocable<void(const absl::Status&) &&>;
 // A check never waits for its reader: findings are gathered (there are never many: the checker merges them), progress
 // is overwritten, and whatever is there goes out with the next message.  When the caller is gone the check ends.  What
 // was found is kept until it is read, so an unread stream counts as a check of CheckRunner's.  `allowed`: whether the
-// caller may; what a refused one gets.  `ended`, if there is one, hears how the check ended, which may be after the
-// stream's end.
+// caller may; what a refused one gets.  `ended`, if there is one, hears how a check that has begun ended,
+// which may be after the stream's end.
 grpc::ServerWriteReactor<v1::CheckResponse>* StartCheck(grpc::CallbackServerContext* context,
                                                         const v1::CheckRequest& request, const absl::Status& allowed,
                                                         CheckRunner& runner, CheckEnded ended = nullptr);

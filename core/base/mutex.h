@@ -20,7 +20,7 @@ class ABSL_LOCKABLE Mutex {
     if (!TryLock(100)) mutex_.lock();
   }
   void Unlock() ABSL_UNLOCK_FUNCTION() { mutex_.unlock(); }
-  // Looks `tries` times, some 30 ns apart.
+  // Looks `tries` times, some 30 to 100 ns apart.
   bool TryLock(int tries = 1) ABSL_EXCLUSIVE_TRYLOCK_FUNCTION(true) {
     for (; !mutex_.try_lock(); PauseProcessor()) {
       if (--tries <= 0) return false;

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/base/status.h"
+#include "core/cache/origin_index.h"
 
 namespace dmcached {
 namespace {
@@ -15,9 +16,8 @@ constexpr uint64_t kComfortableCacheBlocks = 1000000;
 constexpr uint64_t kRecommendedFactor = 4;
 // Any single request copies each live block at most once.
 constexpr uint64_t kLeastFactor = 2;
-constexpr double kOriginIndexBytesPerCacheBlock = 6.2;  // A bucket of 64 bytes for 12 entries, at a load of 0.86.
-constexpr uint64_t kStateBitsPerCacheBlock = 4;         // Mapped, dirty, held, claimed.
-constexpr uint64_t kUsedBitmaps = 7;                    // Running, committing, durable, and four snapshots.
+constexpr uint64_t kStateBitsPerCacheBlock = 4;  // Mapped, dirty, held, claimed.
+constexpr uint64_t kUsedBitmaps = 7;             // Running, committing, durable, and four snapshots.
 constexpr uint64_t kDirectoryBytesPerArrayBlock = 40;
 
 // Blocks of an array and of its index tree, built bottom-up.
@@ -54,7 +54,7 @@ uint64_t MetadataBlocksFor(uint64_t cache_blocks, uint64_t discard_blocks, uint6
 uint64_t MemoryBytes(const Plan& plan, uint64_t metadata_blocks, uint64_t block_cache_bytes) {
   const uint64_t array_blocks =
       CeilDiv(plan.cache_blocks, kArrayWordsPerBlock) + CeilDiv(plan.cache_blocks, kHintsPerBlock);
-  return static_cast<uint64_t>(std::ceil(kOriginIndexBytesPerCacheBlock * plan.cache_blocks)) +
+  return static_cast<uint64_t>(std::ceil(OriginIndex::kBytesPerCacheBlock * plan.cache_blocks)) +
          CeilDiv(plan.cache_blocks * kStateBitsPerCacheBlock, 8) + kUsedBitmaps * CeilDiv(metadata_blocks, 8) +
          kDirectoryBytesPerArrayBlock * array_blocks + block_cache_bytes;
 }

@@ -2,8 +2,8 @@
 //
 // The oblocks themselves stay in the mapping array; a tag that matches is confirmed there.  Slots come in buckets of
 // 12, a bucket is one cache line, with counts of the entries that had to go past it, so that removing needs no
-// tombstones and a look-up ends at the first bucket that nothing like it went past.  Sized for a load of 0.86: 6.2
-// bytes per cache block.
+// tombstones and a look-up ends at the first bucket that nothing like it went past.  Sized for a load of
+// kLoadPercent.
 #ifndef DMCACHED_CORE_CACHE_ORIGIN_INDEX_H_
 #define DMCACHED_CORE_CACHE_ORIGIN_INDEX_H_
 
@@ -24,6 +24,11 @@ namespace dmcached {
 
 class OriginIndex {  // Not thread-safe.
  public:
+  static constexpr size_t kSlots = 12;  // Of a bucket.
+  static constexpr uint64_t kLoadPercent = 86;
+  static constexpr double kBytesPerCacheBlock =  // Of cache lines; 6.2.
+      64.0 * 100 / (kSlots * kLoadPercent);
+
   // Room for `cache_blocks` entries more.  What grows later lives in a table of its own until the next open.
   void Grow(uint64_t cache_blocks);
 
@@ -103,9 +108,6 @@ class OriginIndex {  // Not thread-safe.
 
  private:
   friend class OriginIndexBuilder;
-
-  static constexpr size_t kSlots = 12;
-  static constexpr uint64_t kLoadPercent = 86;
 
   struct Bucket {
     uint8_t tags[kSlots];  // 0: empty.

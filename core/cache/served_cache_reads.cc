@@ -11,8 +11,8 @@ namespace {
 
 // More are not looked up in the caller's thread, even if all blocks are resident.
 constexpr size_t kMaxInlineItems = 256;
-// Some 30 us: a batch or a part of a commit is mostly through by then, and handing the work to another thread takes as
-// long.
+// Some 30 to 100 us: a batch or a part of a commit is mostly through by then, and handing the work to another thread
+// takes as long.
 constexpr int kLockTries = 1000;
 
 }  // namespace

@@ -30,7 +30,7 @@ inline constexpr size_t kMaxPinnedBlocks = 8192;
 class BlockSet {  // Not thread-safe; used by one request.
  public:
   explicit BlockSet(Store& store) : store_(&store) {}
-  ~BlockSet();  // Under the cache's mutex if the set was ever incomplete; RunWithBlocks sees to it.
+  ~BlockSet();  // Under the cache's mutex if the set was ever incomplete; RunWithBlocksHolding sees to it.
   BlockSet(const BlockSet&) = delete;
   BlockSet& operator=(const BlockSet&) = delete;
 
@@ -98,8 +98,8 @@ class BlockSet {  // Not thread-safe; used by one request.
 };
 
 // Runs `op(BlockSet&) -> Result` (an absl::Status or StatusOr) under `mutex` until it was complete; the mutex is let go
-// of only while blocks are read and written.  `op` must have no effect while `set.complete()` is false.  An I/O error
-// or damage ends it with that status.
+// of only while blocks are read and written, so what was read before the call may be stale afterwards.  `op` must have
+// no effect while `set.complete()` is false.  An I/O error or damage ends it with that status.
 template <typename Op>
 std::invoke_result_t<Op&, BlockSet&> RunWithBlocksHolding(Mutex& mutex, Store& store, Op op)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {

@@ -36,7 +36,7 @@ class Trial {
     const double begin = Now();
     double lookup_cpu = 0;
     const std::vector<double> took = Beside([&] { Commit(), ++commits; }, lookup_cpu);
-    p999_.push_back(Quantile(took, 0.999));
+    if (load_.period > 0) p999_.push_back(Quantile(took, 0.999));  // Not of the first, which warms up.
     load_.period = (Now() - begin) / static_cast<double>(commits);
     load_.cpu = (ProcessCpu() - cpu_before - lookup_cpu) / static_cast<double>(commits);
     return Quantile(took, 0.99);
