@@ -3,6 +3,7 @@
 #include <sys/prctl.h>
 
 #include <algorithm>
+#include <system_error>
 #include <utility>
 
 #include "server/thread_name.h"
@@ -38,11 +39,16 @@ class PairedThreads::SideExecutor : public Executor {
 };
 
 SerialPair PairedThreads::New(const std::string& name) {
-  auto threads = std::make_shared<PairedThreads>(name);
+  auto threads = std::make_shared<PairedThreads>();
+  try {
+    threads->Start(name);
+  } catch (const std::system_error&) {
+    return {};
+  }
   return {std::make_unique<SideExecutor>(threads, 0), std::make_unique<SideExecutor>(threads, 1)};
 }
 
-PairedThreads::PairedThreads(const std::string& name) {
+void PairedThreads::Start(const std::string& name) {
   for (std::thread& thread : threads_) {
     thread = std::thread([this] { Run(); });
     NameThread(thread, name);
@@ -55,7 +61,9 @@ PairedThreads::~PairedThreads() {
     stopping_ = true;
   }
   wake_.NotifyAll();
-  for (std::thread& thread : threads_) thread.join();
+  for (std::thread& thread : threads_) {
+    if (thread.joinable()) thread.join();
+  }
 }
 
 void PairedThreads::Schedule(size_t side, Task task) {

@@ -23,10 +23,10 @@ namespace dmcached {
 
 class PairedThreads {  // Thread-safe.
  public:
-  // `name` becomes the threads' name, cut at 15 characters.
+  // `name` becomes the threads' name, cut at 15 characters.  Both null: the system has no thread left.
   static SerialPair New(const std::string& name);
 
-  explicit PairedThreads(const std::string& name);
+  PairedThreads() = default;
   // After both sides were drained.
   ~PairedThreads();
   PairedThreads(const PairedThreads&) = delete;
@@ -41,6 +41,8 @@ class PairedThreads {  // Thread-safe.
     bool running = false;
   };
 
+  // Throws std::system_error.
+  void Start(const std::string& name);
   void Schedule(size_t side, Task task);
   void ScheduleAt(size_t side, SteadyClock::time_point when, Task task);
   // Returns when everything that this side took has run, at once what was to wait.
@@ -61,7 +63,7 @@ class PairedThreads {  // Thread-safe.
   std::array<Side, 2> sides_ ABSL_GUARDED_BY(mutex_);
   size_t idle_ ABSL_GUARDED_BY(mutex_) = 0;  // Threads that wait.
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
-  std::array<std::thread, 2> threads_;
+  std::array<std::thread, 2> threads_;  // Less if there were too few to start.
 };
 
 }  // namespace dmcached

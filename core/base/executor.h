@@ -37,6 +37,7 @@ class ExecutorFactory {
   // An unbounded executor that runs one task at a time, in order.  `name` is for people (thread names).
   virtual std::unique_ptr<Executor> NewSerialExecutor(const std::string& name) = 0;
   // Two such executors that often hand work to each other.  A task of one never waits for a task of the other.
+  // Both are null if the system has no thread left for them.
   virtual SerialPair NewSerialPair(const std::string& name) {
     return {NewSerialExecutor(name), NewSerialExecutor(name)};
   }

@@ -18,7 +18,7 @@ struct CacheEnvironment {
   const DeviceOpener& opener;
   const Clock& clock;
   ExecutorFactory& executors;
-  Executor& readers;                 // Bounded; runs nothing that flushes.
+  Executor& readers;                 // Bounded; reads, and writes parts of large commits, but flushes nothing.
   Executor& answers;                 // Unbounded; makes callbacks that are due inside a call.
   std::function<uint64_t()> random;  // Thread-safe; never 0.
 };

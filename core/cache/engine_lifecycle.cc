@@ -78,7 +78,11 @@ Engine::CacheOr Engine::BeginNew(const std::string& name) {
     if (found->second.busy) return Pending(name);
     return Exists(name, *found->second.cache);
   }
-  auto cache = std::make_shared<ServedCache>(*environment_, name);
+  SerialPair executors = environment_->executors.NewSerialPair(absl::StrCat("dmc-", name));
+  if (executors.first == nullptr) {
+    return MakeError(Reason::kOverloaded, absl::StrCat("the system has no threads left for cache ", name));
+  }
+  auto cache = std::make_shared<ServedCache>(*environment_, name, std::move(executors));
   Entry& entry = caches_[name];
   entry.cache = cache;
   entry.busy = true;

@@ -10,15 +10,14 @@
 
 namespace dmcached {
 
-ServedCache::ServedCache(const CacheEnvironment& environment, std::string name)
+ServedCache::ServedCache(const CacheEnvironment& environment, std::string name, SerialPair executors)
     : environment_(environment),
       name_(std::move(name)),
       counters_(std::make_shared<CacheCounters>()),
       limit_(environment.options.max_queued_requests, environment.options.max_queued_bytes),
-      stop_(std::make_shared<std::atomic<bool>>(false)) {
-  SerialPair executors = environment.executors.NewSerialPair(absl::StrCat("dmc-", name_));
-  queue_ = std::move(executors.first);
-  writer_ = std::move(executors.second);
+      stop_(std::make_shared<std::atomic<bool>>(false)),
+      queue_(std::move(executors.first)),
+      writer_(std::move(executors.second)) {
   MutexLock lock(mutex_);
   PublishMetrics();
 }

@@ -42,7 +42,8 @@ namespace dmcached {
 
 class ServedCache {  // Thread-safe.
  public:
-  ServedCache(const CacheEnvironment& environment, std::string name);
+  // Its queue is the first of `executors`, its writer the second.
+  ServedCache(const CacheEnvironment& environment, std::string name, SerialPair executors);
   // Not from a task of its own.  Runs what is queued; nothing of it changes anything any more.  Waits for look-ups that
   // have begun on a reader; the others are answered CACHE_NOT_OPEN.
   ~ServedCache();
@@ -282,9 +283,7 @@ class ServedCache {  // Thread-safe.
   mutable Mutex metrics_mutex_;
   CacheMetrics metrics_ ABSL_GUARDED_BY(metrics_mutex_);
 
-  // Since the first large commit: a second thread for its blocks.
-  std::unique_ptr<Executor> write_helper_ ABSL_GUARDED_BY(mutex_);
-  // Last, so that their tasks end before anything else does: the writer's tasks use the queue and the helper.
+  // Last, so that their tasks end before anything else does: the writer's tasks use the queue.
   std::unique_ptr<Executor> queue_;
   std::unique_ptr<Executor> writer_;
 };

@@ -69,13 +69,9 @@ void ServedCache::BeginCommit(Answers& answers) {
   applied_writing_ = std::exchange(applied_running_, 0);
   counters_->commits[static_cast<size_t>(trigger)].fetch_add(1, std::memory_order_relaxed);
   counters_->commit_written_blocks.Observe(static_cast<double>(writing_->written_blocks()));
-  if (writing_->large() && write_helper_ == nullptr) {
-    write_helper_ = environment_.executors.NewSerialExecutor(absl::StrCat("dmc-", name_));
-  }
   // The metadata, and with it batch and device, stays until the writer has reported.
-  writer_->Schedule([this, writing = writing_.get(), device = metadata_->device().get(), stop = stop_,
-                     helper = write_helper_.get(), began = Now()] {
-    const absl::Status written = writing->Write(*device, *stop, helper);
+  writer_->Schedule([this, writing = writing_.get(), device = metadata_->device().get(), stop = stop_, began = Now()] {
+    const absl::Status written = writing->Write(*device, *stop, &environment_.readers);
     const Duration took = Now() - began;
     Enqueue([this, written, took] { FinishCommit(written, took); });
   });

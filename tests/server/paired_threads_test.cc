@@ -1,8 +1,11 @@
 #include "server/paired_threads.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <chrono>
+#include <fstream>
 #include <functional>
 #include <future>
 #include <memory>
@@ -122,6 +125,42 @@ TEST(PairedThreadsTest, WhatIsToWaitRunsBeforeItsSideGoes) {
     pair.second->ScheduleAfter(std::chrono::hours(1), [&] { ran = true; });
   }
   EXPECT_TRUE(ran);
+}
+
+// The process's address space cannot grow by a thread's stack while it lives.
+class NoRoomForStacks {
+ public:
+  NoRoomForStacks() {
+    getrlimit(RLIMIT_AS, &before_);
+    uint64_t pages = 0;
+    std::ifstream("/proc/self/statm") >> pages;
+    constexpr rlim_t kSlack = 2 << 20;
+    const rlimit now{.rlim_cur = pages * static_cast<rlim_t>(getpagesize()) + kSlack, .rlim_max = before_.rlim_max};
+    EXPECT_EQ(setrlimit(RLIMIT_AS, &now), 0);
+  }
+  ~NoRoomForStacks() { setrlimit(RLIMIT_AS, &before_); }
+  NoRoomForStacks(const NoRoomForStacks&) = delete;
+  NoRoomForStacks& operator=(const NoRoomForStacks&) = delete;
+
+ private:
+  rlimit before_;
+};
+
+TEST(PairedThreadsTest, WithoutThreadsLeftThereIsNoPairAndLaterThereIs) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "a sanitizer takes memory of its own";
+#endif
+  constexpr int kMore = 100;  // Than stacks of threads that have ended, which are used again.
+  std::vector<SerialPair> pairs;
+  {
+    const NoRoomForStacks no_room;
+    while (pairs.size() < kMore && (pairs.empty() || pairs.back().first != nullptr)) {
+      pairs.push_back(PairedThreads::New("test"));
+    }
+  }
+  EXPECT_EQ(pairs.back().first, nullptr);
+  EXPECT_EQ(pairs.back().second, nullptr);
+  EXPECT_NE(PairedThreads::New("test").first, nullptr);
 }
 
 }  // namespace

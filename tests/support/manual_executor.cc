@@ -42,6 +42,10 @@ std::unique_ptr<Executor> ManualExecutorFactory::NewSerialExecutor(const std::st
   return std::make_unique<SerialExecutor>(*this);
 }
 
+SerialPair ManualExecutorFactory::NewSerialPair(const std::string& name) {
+  return out_of_threads_ ? SerialPair{} : ExecutorFactory::NewSerialPair(name);
+}
+
 bool ManualExecutorFactory::RunOne() { return RunNext(nullptr); }
 
 size_t ManualExecutorFactory::RunUntilIdle() {

@@ -2,6 +2,7 @@
 #ifndef DMCACHED_TESTS_SUPPORT_MANUAL_EXECUTOR_H_
 #define DMCACHED_TESTS_SUPPORT_MANUAL_EXECUTOR_H_
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -34,6 +35,9 @@ class ManualExecutorFactory
   ~ManualExecutorFactory() override;
 
   std::unique_ptr<Executor> NewSerialExecutor(const std::string& name) override;
+  SerialPair NewSerialPair(const std::string& name) override;
+  // From now on there are no more pairs, as on a system without threads left.
+  void set_out_of_threads(bool out) { out_of_threads_ = out; }
   // An executor of its own for work that needs one from outside.
   Executor& readers() { return *readers_; }
 
@@ -56,6 +60,7 @@ class ManualExecutorFactory
   bool RunNext(const SerialExecutor* executor);
   std::deque<Entry>::iterator Choose(bool later) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
+  std::atomic<bool> out_of_threads_{false};
   mutable Mutex mutex_;
   std::optional<Random> random_ ABSL_GUARDED_BY(mutex_);
   std::deque<Entry> tasks_ ABSL_GUARDED_BY(mutex_);

@@ -46,6 +46,15 @@ TEST_F(EngineLifecycleTest, NamesAndPathsAreChecked) {
   EXPECT_THAT(Create(10, DirtyTracking::kExact, [](CreateOptions& o) { o.name = std::string(63, 'a'); }), IsOk());
 }
 
+TEST_F(EngineLifecycleTest, WithoutThreadsLeftNothingIsOpenedAndALaterTrySucceeds) {
+  executors_.set_out_of_threads(true);
+  EXPECT_THAT(Create(10), HasReasonIs(Reason::kOverloaded));
+  EXPECT_TRUE(engine().List().empty());
+  EXPECT_FALSE(bank_.is_locked("/meta"));
+  executors_.set_out_of_threads(false);
+  EXPECT_THAT(Create(10), IsOk());
+}
+
 TEST_F(EngineLifecycleTest, OneNameAndOneDeviceAreOpenOnce) {
   ASSERT_THAT(Create(10), IsOk());
   EXPECT_THAT(Open(), HasReasonIs(Reason::kCacheExists));
