@@ -59,9 +59,24 @@ std::span<const uint32_t> Committer::Next() {
 ContiguousWriter::ContiguousWriter(Run& run, uint64_t device_bytes)
     : device_(OpenBenchDevice(run.NewFile("plain", device_bytes))), bytes_(kMostBytes) {}
 
-double ContiguousWriter::Write(uint64_t bytes) {
+uint64_t ContiguousWriter::RandomOffset() {
   const uint64_t half = device_->size_bytes() / 2 / kMetadataBlockBytes;
-  const uint64_t offset = kMetadataBlockBytes * (1 + random_() % half);
+  return kMetadataBlockBytes * (1 + random_() % half);
+}
+
+double ContiguousWriter::WriteUnderOneFlush(uint64_t bytes) {
+  const uint64_t offset = RandomOffset();
+  const auto all = std::as_const(bytes_).span().first(bytes);
+  const double begin = Now();
+  absl::Status status = device_->Write(0, all.last(kMetadataBlockBytes));
+  if (status.ok()) status = device_->Write(offset, all.first(bytes - kMetadataBlockBytes));
+  if (status.ok()) status = device_->Flush();
+  if (!status.ok()) GiveUp("yardstick: " + status.ToString());
+  return Now() - begin;
+}
+
+double ContiguousWriter::Write(uint64_t bytes) {
+  const uint64_t offset = RandomOffset();
   const auto all = std::as_const(bytes_).span().first(bytes);
   const size_t body = bytes - kMetadataBlockBytes;
   const double begin = Now();

@@ -51,8 +51,12 @@ class ContiguousWriter {  // Not thread-safe.
 
   // The seconds for `bytes`, the last block after a flush; somewhere else each time, as new blocks are.
   double Write(uint64_t bytes);
+  // The same, but the last block of the one before is written first, and one flush serves both.
+  double WriteUnderOneFlush(uint64_t bytes);
 
  private:
+  uint64_t RandomOffset();
+
   const std::shared_ptr<BlockDevice> device_;
   AlignedBuffer bytes_;
   std::mt19937_64 random_{2};

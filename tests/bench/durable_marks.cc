@@ -1,9 +1,10 @@
 // Random dirty marks at a million cache blocks, committed synchronously every so many.
 #include <algorithm>
-#include <barrier>
+#include <functional>
 #include <memory>
 #include <numeric>
 #include <random>
+#include <semaphore>
 #include <thread>
 #include <vector>
 
@@ -82,11 +83,26 @@ uint64_t BytesOfACommit(const Contender& ours, uint64_t commits, size_t marks) {
   return (served.written_bytes() - before) / commits / kMetadataBlockBytes * kMetadataBlockBytes;
 }
 
-// Marks a second, if a commit were nothing but the writing of `bytes` and the two flushes.
-double BareRate(ContiguousWriter& bare, uint64_t bytes, uint64_t commits, size_t marks) {
+// Marks a second, if a commit of `marks` were nothing but `write`.
+double BareRate(uint64_t commits, size_t marks, const std::function<double()>& write) {
   double took = 0;
-  for (uint64_t i = 0; i < commits; ++i) took += bare.Write(bytes);
+  for (uint64_t i = 0; i < commits; ++i) took += write();
   return static_cast<double>(commits * marks) / took;
+}
+
+// What the disk allows for commits of `bytes`: bare writes and flushes one after the other; the superblock under the
+// flush of the next one's blocks; and what makes that needless: everything that waits, in one commit.
+void BareRows(Run& run, const std::string& figure, ContiguousWriter& bare, uint64_t bytes, uint64_t commits,
+              size_t marks) {
+  const Rounds rounds(
+      run.Rounds(7),
+      {[&] { return BareRate(commits, marks, [&] { return bare.Write(bytes); }); },
+       [&] { return BareRate(commits, marks, [&] { return bare.WriteUnderOneFlush(bytes); }); },
+       [&] { return BareRate(commits / 2, 2 * marks, [&] { return bare.Write(2 * bytes - kMetadataBlockBytes); }); }});
+  const char* yardstick = "bare writes and flushes";
+  run.Compare(absl::StrCat("  bare, superblock under the next one's flush: ", figure), rounds, 1, 0, "marks/s",
+              yardstick);
+  run.Compare(absl::StrCat("  bare, two commits in one: ", figure), rounds, 2, 0, "marks/s", yardstick);
 }
 
 void AddBytes(Run& run, const Contender& ours, uint32_t version) {
@@ -109,14 +125,46 @@ void Versus(Run& run, uint32_t version, const std::vector<Goal>& goals) {
     const Rounds rounds(run.Rounds(7),
                         {[&] { return ours.Rate(commits, goal.marks); }, [&] { return lmdb.Rate(commits, goal.marks); },
                          [&] { return rocksdb.Rate(commits, goal.marks); },
-                         [&] { return BareRate(bare, bytes, commits, goal.marks); }});
+                         [&] { return BareRate(commits, goal.marks, [&] { return bare.Write(bytes); }); }});
     const std::string figure = absl::StrCat("format ", version, ", a commit every ", goal.marks);
     run.Compare(figure, rounds, 0, 1, "marks/s", "LMDB", Above(goal.lmdb));
     run.Compare(figure, rounds, 0, 2, "marks/s", "RocksDB", Above(goal.rocksdb));
     run.Compare(absl::StrCat("  the disk's share: ", figure), rounds, 0, 3, "marks/s", "bare writes and flushes");
     run.Compare(absl::StrCat("  at most, on this disk: ", figure), rounds, 3, 1, "marks/s", "LMDB");
+    BareRows(run, figure, bare, bytes, commits, goal.marks);
   }
   AddBytes(run, ours, version);
+}
+
+// Marks a second of a caller who waits for its batches to be durable, but sends some more meanwhile.
+double RateAhead(ServedStore& store, Shuffled& order, uint64_t batches, size_t marks) {
+  constexpr ptrdiff_t kAhead = 16;
+  const std::span<const uint32_t> all = order.Take(batches * marks);
+  std::counting_semaphore<kAhead> places(kAhead);
+  const double begin = Now();
+  for (uint64_t i = 0; i < batches; ++i) {
+    places.acquire();
+    store.ApplyDurably(MarkDirty{all.subspan(i * marks, marks)}, [&] { places.release(); });
+  }
+  for (ptrdiff_t i = 0; i < kAhead; ++i) places.acquire();
+  return static_cast<double>(batches * marks) / (Now() - begin);
+}
+
+void SentAhead(Run& run) {
+  Contender ours(std::make_unique<ServedStore>(NewServedFile(run, 2, kCblocks), 2, kCblocks));
+  Contender lmdb(NewLmdbStore(run.NewPath("lmdb"), kCblocks));
+  Contender rocksdb(NewRocksDbStore(run.NewPath("rocksdb"), kCblocks));
+  auto& served = static_cast<ServedStore&>(*ours.store);
+  for (const size_t marks : {100, 1000}) {
+    const uint64_t batches = run.Work(600, 200);
+    const Rounds rounds(run.Rounds(7), {[&] { return RateAhead(served, *ours.order, batches, marks); },
+                                        [&] { return lmdb.Rate(batches / 4, marks); },
+                                        [&] { return rocksdb.Rate(batches / 4, marks); }});
+    const std::string figure =
+        absl::StrCat("format 2, 16 batches of ", marks, " on their way, each answered when durable");
+    run.Compare(figure, rounds, 0, 1, "marks/s", absl::StrCat("LMDB, a commit every ", marks));
+    run.Compare(figure, rounds, 0, 2, "marks/s", absl::StrCat("RocksDB, a commit every ", marks));
+  }
 }
 
 // Marks a second of two callers that each wait for their own mark.
@@ -153,6 +201,7 @@ void DurableMarks(Run& run) {
           {.marks = 1000, .commits = 100, .lmdb = 25, .rocksdb = 25},
           {.marks = 10000, .commits = 20, .lmdb = 60, .rocksdb = {}}});
   TwoCallers(run);
+  SentAhead(run);
   Versus(run, 1, {{.marks = 1000, .commits = 100, .lmdb = 4.5, .rocksdb = {}}});
 }
 

@@ -1,6 +1,8 @@
 #include "tests/bench/idle_service.h"
 
+#include "core/base/ids.h"
 #include "core/base/mutex.h"
+#include "core/cache/origin_index.h"
 
 namespace dmcached::bench {
 namespace {
@@ -8,9 +10,10 @@ namespace {
 // Acknowledgements gather while one answer is on its way, as the daemon's do; one message serves for all reads.
 class AckStream final : public grpc::ServerBidiReactor<v1::MutateRequest, v1::MutateResponse> {
  public:
-  AckStream() { StartRead(&incoming_); }
+  explicit AckStream(const HugeMemory& memory) : memory_(memory) { StartRead(&incoming_); }
 
   void OnReadDone(bool ok) override {
+    if (ok && memory_.size_bytes() > 0) ReadLines();
     {
       MutexLock lock(mutex_);
       if (ok && incoming_.batch() != 0) {
@@ -31,6 +34,14 @@ class AckStream final : public grpc::ServerBidiReactor<v1::MutateRequest, v1::Mu
   void OnDone() override { delete this; }
 
  private:
+  void ReadLines() {
+    constexpr uint64_t kLineBytes = 64;
+    const uint64_t lines = memory_.size_bytes() / kLineBytes;
+    for (const uint64_t oblock : incoming_.insert_mappings().oblocks()) {
+      const uint64_t line = (OriginIndex::Hash(Oblock(oblock)) >> 32) * lines >> 32;
+      read_ = read_ ^ static_cast<unsigned char>(memory_.data()[line * kLineBytes]);
+    }
+  }
   void Proceed() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     if (writing_) return;
     if (changed_) {
@@ -44,6 +55,8 @@ class AckStream final : public grpc::ServerBidiReactor<v1::MutateRequest, v1::Mu
     }
   }
 
+  const HugeMemory& memory_;
+  volatile unsigned char read_ = 0;
   Mutex mutex_;
   v1::MutateRequest incoming_;  // Belongs to the read that is out.
   v1::MutateResponse outgoing_;
@@ -65,7 +78,7 @@ grpc::ServerUnaryReactor* IdleService::LookupMappings(grpc::CallbackServerContex
 
 grpc::ServerBidiReactor<v1::MutateRequest, v1::MutateResponse>* IdleService::Mutate(
     grpc::CallbackServerContext* /*context*/) {
-  return new AckStream;
+  return new AckStream(memory_);
 }
 
 }  // namespace dmcached::bench

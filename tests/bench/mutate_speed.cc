@@ -125,16 +125,22 @@ void MutateSpeed(Run& run) {
   const auto cblocks = static_cast<uint32_t>(run.Work(2000000, 1000000));
   const RpcServer daemon(RpcServer::Kind::kDaemon, run.NewPath("daemon"));
   const RpcServer idle(RpcServer::Kind::kIdle, run.NewPath("idle"));
+  const RpcServer reading(RpcServer::Kind::kReading, run.NewPath("reading"));
   RemoteCache cache(daemon.channel(), run, cblocks);
   RemoteCache nothing(idle.channel());
+  RemoteCache read(reading.channel());
   Contender ours(daemon, cache);
   Contender yardstick(idle, nothing);
+  Contender reader(reading, read);
   for (const bool random : {false, true}) {
     Batches batches(cblocks, random);
     for (const auto& [items, bound] : {std::pair(size_t{4096}, 0.85), std::pair(size_t{1000}, 0.75)}) {
-      Versus(
-          run, absl::StrCat(items, " inserts a batch, ", random ? "random" : "ascending", " cblocks"), ours, yardstick,
-          [&, count = items](Contender& contender) { return contender.Insert(batches, count); }, AtLeast(bound));
+      const auto insert = [&, count = items](Contender& contender) { return contender.Insert(batches, count); };
+      Versus(run, absl::StrCat(items, " inserts a batch, ", random ? "random" : "ascending", " cblocks"), ours,
+             yardstick, insert, AtLeast(bound));
+      const Rounds bounds(run.Rounds(9), {[&] { return insert(reader); }, [&] { return insert(yardstick); }});
+      run.Compare("  parse, read a line of memory an item, acknowledge", bounds, 0, 1, "items/s",
+                  "parse and acknowledge");
     }
   }
   // Marks cost the engine next to nothing: what is left is the way through the server.

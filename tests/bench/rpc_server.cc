@@ -9,6 +9,8 @@
 #include <ctime>
 #include <filesystem>
 
+#include "absl/synchronization/mutex.h"
+#include "core/cache/origin_index.h"
 #include "grpcpp/create_channel.h"
 #include "grpcpp/security/credentials.h"
 #include "grpcpp/security/server_credentials.h"
@@ -25,6 +27,9 @@ namespace {
 
 constexpr char kDaemonWord[] = "daemon";
 constexpr char kIdleWord[] = "idle";
+constexpr char kReadingWord[] = "reading";
+
+constexpr auto kReadBytes = static_cast<size_t>(1000000 * OriginIndex::kBytesPerCacheBlock);
 
 std::string Address(const std::string& path) { return "unix:" + path; }
 
@@ -43,8 +48,8 @@ int ServeDaemon(const std::string& path) {
   return (*app)->Shutdown().ok() ? 0 : 1;
 }
 
-int ServeIdle(const std::string& path) {
-  IdleService service;
+int ServeIdle(const std::string& path, size_t read_bytes) {
+  IdleService service(read_bytes);
   grpc::ServerBuilder builder;
   builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
   builder.AddListeningPort(Address(path), grpc::InsecureServerCredentials());
@@ -56,13 +61,25 @@ int ServeIdle(const std::string& path) {
   return 0;
 }
 
+const char* Word(RpcServer::Kind kind) {
+  switch (kind) {
+    case RpcServer::Kind::kDaemon:
+      return kDaemonWord;
+    case RpcServer::Kind::kIdle:
+      return kIdleWord;
+    case RpcServer::Kind::kReading:
+      return kReadingWord;
+  }
+  GiveUp("no such kind of server");
+}
+
 }  // namespace
 
 RpcServer::RpcServer(Kind kind, const std::string& path) {
   std::array<int, 2> pipe = {};
   if (pipe2(pipe.data(), O_CLOEXEC) != 0) GiveUp("no pipe can be made");
   const std::string self = std::filesystem::read_symlink("/proc/self/exe").string();
-  const char* word = kind == Kind::kDaemon ? kDaemonWord : kIdleWord;
+  const char* word = Word(kind);
   process_ = fork();
   if (process_ == 0) {
     dup2(pipe[0], STDIN_FILENO);
@@ -93,7 +110,8 @@ double RpcServer::Cpu() const {
 }
 
 int ServeRpcs(const std::string& kind, const std::string& path) {
-  return kind == kDaemonWord ? ServeDaemon(path) : ServeIdle(path);
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);  // As the daemon's main does.
+  return kind == kDaemonWord ? ServeDaemon(path) : ServeIdle(path, kind == kReadingWord ? kReadBytes : 0);
 }
 
 }  // namespace dmcached::bench

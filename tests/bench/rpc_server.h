@@ -1,5 +1,5 @@
-// Servers in processes of their own, on unix sockets, set up alike: the daemon, and one that answers the same calls
-// and does nothing else.
+// Servers in processes of their own, on unix sockets, set up alike: the daemon, and two that answer the same calls: one
+// does nothing else, one reads a line of memory for every mapping that is inserted.
 #ifndef DMCACHED_TESTS_BENCH_RPC_SERVER_H_
 #define DMCACHED_TESTS_BENCH_RPC_SERVER_H_
 
@@ -17,7 +17,7 @@ inline constexpr char kServeRpcs[] = "--serve-rpcs";
 
 class RpcServer {  // Not thread-safe.
  public:
-  enum class Kind { kDaemon, kIdle };
+  enum class Kind { kDaemon, kIdle, kReading };
 
   // Serves on a new socket at `path`.
   RpcServer(Kind kind, const std::string& path);

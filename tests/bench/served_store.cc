@@ -91,6 +91,16 @@ MutationResult ServedStore::Apply(const Mutation& mutation, bool durable) {
   });
 }
 
+void ServedStore::ApplyDurably(Mutation mutation, std::function<void()> done) {
+  Conditions conditions;
+  conditions.durable = true;
+  engine_->Apply(kName, std::move(mutation), std::move(conditions),
+                 [done = std::move(done)](const absl::StatusOr<MutationResult>& result) {
+                   if (!result.ok()) GiveUp("apply: " + result.status().ToString());
+                   done();
+                 });
+}
+
 LookupResult ServedStore::Lookup(const LookupRequest& request) {
   return Await<LookupResult>("look up", [&](auto done) { engine_->Lookup(kName, request, std::move(done)); });
 }

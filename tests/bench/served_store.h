@@ -30,6 +30,8 @@ class ServedStore : public MarkStore {  // Thread-safe.
 
   // Gives up on an error.
   MutationResult Apply(const Mutation& mutation, bool durable);
+  // Returns at once; `done` comes when it is durable.
+  void ApplyDurably(Mutation mutation, std::function<void()> done);
   LookupResult Lookup(const LookupRequest& request);
   Engine& engine() { return *engine_; }
   // Written to the metadata device since the start.
