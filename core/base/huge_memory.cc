@@ -1,6 +1,7 @@
 #include "core/base/huge_memory.h"
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <cstdint>
 
@@ -9,8 +10,6 @@
 
 namespace dmcached {
 namespace {
-
-constexpr size_t kPageBytes = 4096;
 
 std::byte* Map(size_t size_bytes) {
   void* memory = mmap(nullptr, size_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -26,8 +25,10 @@ HugeMemory::HugeMemory(size_t size_bytes) : size_bytes_(size_bytes) {
     data_ = Map(size_bytes);
     return;
   }
-  // One huge page more; what lies before the aligned part and behind it is given back.
-  const size_t kept = CeilDiv(size_bytes, kPageBytes) * kPageBytes;
+  // One huge page more; what lies before the aligned part and behind it is given back.  Whole pages only: of arm64
+  // there are kernels with 16 and 64 KiB.
+  const auto page_bytes = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  const size_t kept = CeilDiv(size_bytes, page_bytes) * page_bytes;
   std::byte* mapped = Map(kept + kHugePageBytes);
   const size_t before = (kHugePageBytes - reinterpret_cast<uintptr_t>(mapped) % kHugePageBytes) % kHugePageBytes;
   data_ = mapped + before;

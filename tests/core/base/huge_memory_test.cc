@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <fstream>
 #include <utility>
 
 namespace dmcached {
@@ -31,6 +32,20 @@ TEST(HugeMemoryTest, MovesTakeTheMemoryAlong) {
   third = std::move(second);
   EXPECT_EQ(third.size_bytes(), 5000u);
   EXPECT_EQ(third.data()[4999], std::byte{7});
+}
+
+// Also where pages are larger than 4 KiB.
+TEST(HugeMemoryTest, WhatWasMappedIsGivenBack) {
+  const auto mapped_pages = [] {
+    uint64_t pages = 0;
+    std::ifstream("/proc/self/statm") >> pages;
+    return pages;
+  };
+  constexpr uint64_t kTimes = 1000;
+  const uint64_t before = mapped_pages();
+  ASSERT_GT(before, 0u);
+  for (uint64_t i = 0; i < kTimes; ++i) HugeMemory(HugeMemory::kHugePageBytes + 1);
+  EXPECT_LT(mapped_pages(), before + 10 * kTimes);  // An emulator maps some itself.
 }
 
 }  // namespace
