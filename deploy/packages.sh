@@ -4,11 +4,13 @@
 #   deploy/packages.sh build     what building the daemon and dmcachectl needs
 #   deploy/packages.sh test      that, and what tests/run.sh needs
 #   deploy/packages.sh bench     what building needs, and the yardsticks of tests/bench/run.sh
+#   deploy/packages.sh arm64     what building needs, and tests/arm64.sh
 #   deploy/packages.sh runtime   what the finished programs need besides the libraries they link: nothing to compile with
 #   deploy/packages.sh image     what deploy/image.sh builds and runs an image with
-#   deploy/packages.sh --list build|test|bench|runtime|image|prometheus   prints the names, one a line, and installs nothing
+#   deploy/packages.sh --list NAME   prints that list, or prometheus, one package a line, and installs nothing
 #
-# This is the only list of packages: deploy/quickstart.sh, deploy/image.sh, tests/run.sh and the Dockerfile call it.
+# This is the only list of packages: deploy/quickstart.sh, deploy/image.sh, tests/run.sh, tests/arm64.sh and the
+# Dockerfile call it.
 set -euo pipefail
 
 readonly BUILD=(build-essential cmake ninja-build ccache pkg-config git
@@ -17,6 +19,7 @@ readonly BUILD=(build-essential cmake ninja-build ccache pkg-config git
 readonly TEST=(openssl libgtest-dev libgmock-dev xz-utils thin-provisioning-tools
   python3 python3-grpcio python3-protobuf curl clang clang-tidy clang-format libclang-rt-14-dev)
 readonly BENCH=(libgtest-dev libgmock-dev liblmdb-dev librocksdb-dev thin-provisioning-tools)
+readonly ARM64=(g++-aarch64-linux-gnu qemu-user-static)
 readonly RUNTIME=(libgrpc++1.51 libssl3 libprotobuf32 libabsl20220623 libisal2 libprometheus-cpp-core1.0
   libcivetweb1 libspdlog1.10)
 # Unpacked by tests/deploy/prometheus_test.sh; installing it would start a service.
@@ -32,11 +35,12 @@ case "${1:-}" in
   build) packages=("${BUILD[@]}") ;;
   test) packages=("${BUILD[@]}" "${TEST[@]}") ;;
   bench) packages=("${BUILD[@]}" "${BENCH[@]}") ;;
+  arm64) packages=("${BUILD[@]}" "${ARM64[@]}") ;;
   runtime) packages=("${RUNTIME[@]}") ;;
   image) packages=("${IMAGE[@]}") ;;
   prometheus) packages=("${PROMETHEUS[@]}") ;;
   *)
-    echo "usage: deploy/packages.sh [--list] build|test|bench|runtime|image|prometheus" >&2
+    echo "usage: deploy/packages.sh [--list] build|test|bench|arm64|runtime|image|prometheus" >&2
     exit 2
     ;;
 esac
