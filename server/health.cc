@@ -3,7 +3,10 @@
 #include <optional>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "core/base/status.h"
 #include "grpcpp/support/server_callback.h"
+#include "server/status_util.h"
 #include "server/unary.h"
 
 namespace dmcached {
