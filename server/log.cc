@@ -1,13 +1,13 @@
 #include "server/log.h"
 
-#include <array>
-#include <cstdio>
+#include <algorithm>
 #include <cstdlib>
+#include <iterator>
 
 #include "absl/strings/str_cat.h"
 #include "core/base/status.h"
 #include "grpc/support/log.h"
-#include "server/status_util.h"
+#include "server/utf8.h"
 #include "spdlog/sinks/stdout_sinks.h"
 
 namespace dmcached {
@@ -19,9 +19,24 @@ constexpr char kPattern[] = "time=%Y-%m-%dT%H:%M:%S.%eZ level=%l %v";
 // Callers choose some of the values.
 constexpr size_t kMaxValueBytes = 2048;
 
-bool IsPlain(char c) {
-  const auto byte = static_cast<unsigned char>(c);
-  return byte > 0x20 && byte != 0x7f && c != '"' && c != '=' && c != '\\';
+// A value with one of these is in quotes.
+constexpr std::string_view kQuoted = " \"=\\";
+
+// From one character to another: bytes of UTF-8 are in the order of what they encode.
+struct Range {
+  std::string_view first;
+  std::string_view last;
+};
+
+// Beyond ASCII: controls, other ends of lines, and what turns the direction of text.
+constexpr Range kHidden[] = {
+    {"\u0080", "\u009f"}, {"\u061c", "\u061c"}, {"\u200e", "\u200f"}, {"\u2028", "\u202e"}, {"\u2066", "\u2069"}};
+
+// Whether a reader of the log would not see the character as it is.
+bool IsHidden(std::string_view character) {
+  if (character.size() == 1) return static_cast<unsigned char>(character[0]) < 0x20 || character[0] == 0x7f;
+  return std::any_of(std::begin(kHidden), std::end(kHidden),
+                     [&](const Range& range) { return range.first <= character && character <= range.last; });
 }
 
 std::string Line(std::string_view event, Log::Fields fields) {
@@ -30,7 +45,7 @@ std::string Line(std::string_view event, Log::Fields fields) {
     line += ' ';
     line += key;
     line += '=';
-    line += LogValue(CutText(value, kMaxValueBytes));
+    line += LogValue(std::string_view(value).substr(0, kMaxValueBytes));
   }
   return line;
 }
@@ -45,25 +60,27 @@ void OnGrpcMessage(gpr_log_func_args* args) {
 
 std::string LogValue(std::string_view value) {
   bool plain = !value.empty();
-  for (const char c : value) plain = plain && IsPlain(c);
-  if (plain) return std::string(value);
   std::string quoted = "\"";
-  for (const char c : value) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
-      quoted += '\\';
-      quoted += c;
-    } else if (c == '\n') {
+  for (std::string_view rest = value; !rest.empty();) {
+    const size_t length = CharacterBytes(rest);
+    const std::string_view character = rest.substr(0, std::max<size_t>(length, 1));
+    rest.remove_prefix(character.size());
+    const bool hidden = length == 0 || IsHidden(character);
+    plain = plain && !hidden && kQuoted.find(character) == std::string_view::npos;
+    if (character == "\n") {
       quoted += "\\n";
-    } else if (c == '\t') {
+    } else if (character == "\t") {
       quoted += "\\t";
-    } else if (byte < 0x20 || byte == 0x7f) {
-      absl::StrAppend(&quoted, "\\x", absl::Hex(byte, absl::kZeroPad2));
+    } else if (hidden) {
+      for (const char c : character) {
+        absl::StrAppend(&quoted, "\\x", absl::Hex(static_cast<unsigned char>(c), absl::kZeroPad2));
+      }
     } else {
-      quoted += c;
+      if (character == "\"" || character == "\\") quoted += '\\';
+      quoted += character;
     }
   }
-  return quoted + '"';
+  return plain ? std::string(value) : quoted + '"';
 }
 
 Log::Log() {

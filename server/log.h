@@ -14,7 +14,9 @@
 namespace dmcached {
 
 // A value as it stands in a log line: plain, or in double quotes with \" \\ \n \t and \xNN where it holds anything but
-// printable ASCII, or UTF-8, without spaces, quotes and equal signs.
+// printable ASCII, or UTF-8, without spaces, quotes and equal signs.  \xNN is each byte of what is no UTF-8 and of what
+// a reader would not see: controls, U+2028 and U+2029, which end a line, and characters that turn the direction of
+// text.
 std::string LogValue(std::string_view value);
 
 class Log {  // Thread-safe.
