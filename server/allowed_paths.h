@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "server/path_target.h"
+
 namespace dmcached {
 
 // A path is judged by where it leads: symbolic links and ".." are followed first, so a link inside an allowed folder
@@ -18,15 +20,12 @@ class AllowedPaths {  // Thread-safe: constant once made.
  public:
   explicit AllowedPaths(std::vector<std::string> patterns) : patterns_(std::move(patterns)) {}
 
-  // `path` is absolute; it need not exist.  Reads links of the file system, each time, because they change.
-  bool Allows(const std::string& path) const;
+  // By the name of `target`, which need not exist.  Reads links of the file system, each time, because they change.
+  bool Allows(const PathTarget& target) const;
 
  private:
   const std::vector<std::string> patterns_;
 };
-
-// Whether `path` leads to where one of `others` does, which are no globs.
-bool LeadsToAny(const std::string& path, const std::vector<std::string>& others);
 
 // Whether a name fits one of the globs: * and ? stand for any characters.
 bool FitsAny(const std::vector<std::string>& globs, const std::string& name);

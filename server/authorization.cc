@@ -21,13 +21,6 @@ std::optional<AllowedPaths> ToAllowedPaths(const Config& config) {
   return std::optional<AllowedPaths>(std::in_place, *config.allowed_paths);
 }
 
-std::vector<std::string> PathsOf(const CacheConfig& cache) {
-  std::vector<std::string> paths = {cache.metadata};
-  if (!cache.fast.empty()) paths.push_back(cache.fast);
-  if (!cache.origin.empty()) paths.push_back(cache.origin);
-  return paths;
-}
-
 }  // namespace
 
 Authorization::Authorization(const Config& config, const CallsInFlight& calls_in_flight, const Log& log)
@@ -36,7 +29,7 @@ Authorization::Authorization(const Config& config, const CallsInFlight& calls_in
                            !config.allowed_paths.has_value()),
       audit_unix_(config.audit_unix),
       roles_(config.roles),
-      caches_(config.caches),
+      configured_paths_(config.caches),
       allowed_paths_(ToAllowedPaths(config)),
       calls_in_flight_(calls_in_flight),
       log_(log) {}
@@ -83,15 +76,16 @@ absl::Status Authorization::CheckCallsInFlight(const Caller& caller) const {
 absl::Status Authorization::CheckPaths(const Caller& caller, const Demand& demand) const {
   if (demand.paths.empty() || (!allowed_paths_.has_value() && !caller.has_certificate)) return absl::OkStatus();
   // What the configuration itself names is open to those who have the role for that cache, and to nobody else.
-  std::vector<std::string> granted;
-  std::vector<std::string> withheld;
-  for (const CacheConfig& cache : caches_) {
-    std::vector<std::string>& paths = RoleFor(caller, cache.name) >= demand.role ? granted : withheld;
-    for (std::string& path : PathsOf(cache)) paths.push_back(std::move(path));
+  std::vector<PathTarget> granted;
+  std::vector<PathTarget> withheld;
+  for (ConfiguredPath& path : configured_paths_.Follow()) {
+    (RoleFor(caller, path.cache) >= demand.role ? granted : withheld).push_back(std::move(path.target));
   }
   for (const std::string& path : demand.paths) {
-    if (LeadsToAny(path, granted)) continue;
-    if (allowed_paths_.has_value() && allowed_paths_->Allows(path) && !LeadsToAny(path, withheld)) continue;
+    if (const std::optional<PathTarget> target = FollowPath(path); target.has_value()) {
+      if (IsAnyByName(*target, granted)) continue;
+      if (allowed_paths_.has_value() && allowed_paths_->Allows(*target) && !IsAny(*target, withheld)) continue;
+    }
     return Deny(
         caller, demand,
         MakeError(Reason::kPathNotAllowed, absl::StrCat(path, " is not, or does not lead to, a path that ", caller.name,

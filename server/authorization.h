@@ -22,6 +22,7 @@
 #include "server/caller.h"
 #include "server/calls_in_flight.h"
 #include "server/config.h"
+#include "server/configured_paths.h"
 #include "server/log.h"
 #include "server/metric_families.h"
 
@@ -69,7 +70,7 @@ class Authorization {  // Thread-safe.
   const bool everyone_may_do_all_;  // Nobody with a certificate, nothing to look up.
   const bool audit_unix_;
   const std::vector<RoleConfig> roles_;
-  const std::vector<CacheConfig> caches_;
+  const ConfiguredPaths configured_paths_;
   const std::optional<AllowedPaths> allowed_paths_;
   const CallsInFlight& calls_in_flight_;
   const Log& log_;

@@ -216,6 +216,29 @@ TEST_F(AuthorizationTest, WithoutAllowedPathsACallerMayNameWhatTheConfigurationN
   EXPECT_THAT(Probe(DialAs(kReader), folder_.File("metadata")), Succeeds());
 }
 
+// Of a cache that is configured, another name in a folder that is allowed.
+TEST_F(AuthorizationTest, AConfiguredDeviceIsWithheldUnderAnotherName) {
+  const std::string volume = NewMetadata("volume");
+  CacheConfig& cache = config_.caches.emplace_back();
+  cache.name = "theirs";
+  cache.metadata = folder_.File("link");
+  std::filesystem::create_symlink(volume, cache.metadata);
+  std::filesystem::create_directory(folder_.File("in"));
+  std::filesystem::create_hard_link(volume, folder_.File("in/hard"));
+  config_.allowed_paths = {folder_.File("in") + "/*"};
+  config_.roles.push_back({"spiffe://fleet/other", Role::kAdmin, {"other"}});
+  Start();
+  NewMetadata("in/free");
+  const std::shared_ptr<grpc::Channel> other = DialAs("spiffe://fleet/other");
+  EXPECT_THAT(Probe(other, folder_.File("in/hard")), FailsWith(Reason::kPathNotAllowed));
+  EXPECT_THAT(Probe(other, folder_.File("in/free")), Succeeds());
+  EXPECT_THAT(Probe(DialAs(kReader), folder_.File("in/hard")), Succeeds());
+  // Its own name leads nowhere for a moment.
+  std::filesystem::remove(cache.metadata);
+  EXPECT_THAT(Probe(other, folder_.File("in/hard")), FailsWith(Reason::kPathNotAllowed));
+  EXPECT_THAT(Probe(other, folder_.File("in/free")), Succeeds());
+}
+
 TEST_F(AuthorizationTest, AllowedPathsHoldForEveryoneAndLinksDoNotLeadOut) {
   std::filesystem::create_directory(folder_.File("in"));
   config_.allowed_paths = {folder_.File("in") + "/*"};
