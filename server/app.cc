@@ -25,6 +25,7 @@ constexpr Duration kTickInterval = std::chrono::milliseconds(20);
 constexpr int kTicksPerLook = 5;
 constexpr Duration kTlsLookInterval = std::chrono::seconds(1);
 constexpr size_t kMaxWaitingReads = 1024;
+constexpr size_t kMaxWaitingPaths = 1024;
 // What is still open after the engine has answered everything (idle streams) is cut off after this.
 constexpr std::chrono::milliseconds kDrainTime(1000);
 constexpr int kKeepaliveTimeMs = 30000;
@@ -82,9 +83,10 @@ App::App(const Config& config, const Log& log, DeviceOpener opener)
       authorization_(config, calls_in_flight_, log_),
       engine_(ToEngineOptions(config), opener_, clock_, executors_, readers_),
       checks_(engine_, opener_, executors_, readers_),
-      cache_service_(engine_, authorization_, readers_, log_),
+      path_follower_("paths", 1, kMaxWaitingPaths),
+      cache_service_(engine_, authorization_, path_follower_, readers_, log_),
       metadata_service_(engine_, authorization_, readers_, rpc_metrics_, clock_),
-      maintenance_service_(checks_, authorization_),
+      maintenance_service_(checks_, authorization_, path_follower_),
       monitor_(engine_, health_, log_),
       collector_(engine_, readers_, rpc_metrics_, authorization_, credentials_) {}
 

@@ -80,6 +80,7 @@ class App {
   RpcMetrics rpc_metrics_;
   Engine engine_;
   CheckRunner checks_;
+  ThreadPool path_follower_;  // Alone: a mount that hangs keeps only what waits for paths.
   CacheServiceImpl cache_service_;
   MetadataServiceImpl metadata_service_;
   MaintenanceServiceImpl maintenance_service_;

@@ -1,10 +1,12 @@
 #include "server/authorization.h"
 
 #include <algorithm>
+#include <memory>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "core/base/status.h"
+#include "server/status_util.h"
 
 namespace dmcached {
 namespace {
@@ -56,15 +58,36 @@ absl::Status Authorization::Check(const Caller& caller, const google::protobuf::
   if (everyone_may_do_all_) return absl::OkStatus();
   Demand demand = rules_.DemandOf(request);
   if (!stream_cache.empty()) demand.cache = stream_cache;
-  if (const Role role = RoleFor(caller, demand.cache); role < demand.role) {
-    const std::string where = demand.cache.empty() ? "" : absl::StrCat(" for cache \"", demand.cache, "\"");
-    return Deny(caller, demand,
-                MakeError(Reason::kRoleTooLow, absl::StrCat(caller.name, " has the role ", Text(role), where, "; ",
-                                                            demand.method, " as asked needs ", Text(demand.role))));
-  }
+  DMCACHED_RETURN_IF_ERROR(CheckRole(caller, demand));
   // A stream that goes on counts already.
   if (stream_cache.empty()) DMCACHED_RETURN_IF_ERROR(CheckCallsInFlight(caller));
   return CheckPaths(caller, demand);
+}
+
+void Authorization::CheckOn(Executor& follower, const Caller& caller, const google::protobuf::Message& request,
+                            absl::AnyInvocable<void(const absl::Status&) &&> then) const {
+  if (everyone_may_do_all_) return std::move(then)(absl::OkStatus());
+  Demand demand = rules_.DemandOf(request);
+  absl::Status allowed = CheckRole(caller, demand);
+  if (allowed.ok()) allowed = CheckCallsInFlight(caller);
+  if (!allowed.ok() || demand.paths.empty() || MayNameAnyPath(caller)) return std::move(then)(allowed);
+  // An executor that is full drops its task.
+  const auto shared = std::make_shared<decltype(then)>(std::move(then));
+  const bool taken = follower.Schedule([this, caller, demand = std::move(demand), shared] {
+    std::move (*shared)(StopExceptions([&] { return CheckPaths(caller, demand); }));
+  });
+  if (!taken) {
+    std::move (*shared)(MakeError(Reason::kOverloaded, "too many requests wait for their paths to be followed"));
+  }
+}
+
+absl::Status Authorization::CheckRole(const Caller& caller, const Demand& demand) const {
+  const Role role = RoleFor(caller, demand.cache);
+  if (role >= demand.role) return absl::OkStatus();
+  const std::string where = demand.cache.empty() ? "" : absl::StrCat(" for cache \"", demand.cache, "\"");
+  return Deny(caller, demand,
+              MakeError(Reason::kRoleTooLow, absl::StrCat(caller.name, " has the role ", Text(role), where, "; ",
+                                                          demand.method, " as asked needs ", Text(demand.role))));
 }
 
 absl::Status Authorization::CheckCallsInFlight(const Caller& caller) const {
@@ -73,8 +96,12 @@ absl::Status Authorization::CheckCallsInFlight(const Caller& caller) const {
                                                      " calls in flight; see limits.calls_per_identity"));
 }
 
+bool Authorization::MayNameAnyPath(const Caller& caller) const {
+  return !allowed_paths_.has_value() && !caller.has_certificate;
+}
+
 absl::Status Authorization::CheckPaths(const Caller& caller, const Demand& demand) const {
-  if (demand.paths.empty() || (!allowed_paths_.has_value() && !caller.has_certificate)) return absl::OkStatus();
+  if (demand.paths.empty() || MayNameAnyPath(caller)) return absl::OkStatus();
   // What the configuration itself names is open to those who have the role for that cache, and to nobody else.
   std::vector<PathTarget> granted;
   std::vector<PathTarget> withheld;

@@ -13,7 +13,9 @@
 #include <utility>
 #include <vector>
 
+#include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
+#include "core/base/executor.h"
 #include "core/base/mutex.h"
 #include "google/protobuf/message.h"
 #include "grpcpp/server_context.h"
@@ -43,6 +45,12 @@ class Authorization {  // Thread-safe.
   absl::Status Check(const Caller& caller, const google::protobuf::Message& request,
                      const std::string& stream_cache = "") const;
 
+  // Check for rpcs that may name paths: these are followed on `follower`, because a mount that hangs would keep gRPC's
+  // threads, and with them everybody.  Calls `then` once: before it returns if there is nothing to follow, else from a
+  // task of `follower`, which must not outlive this.  Errors: also kUnavailable (OVERLOADED): too many wait there.
+  void CheckOn(Executor& follower, const Caller& caller, const google::protobuf::Message& request,
+               absl::AnyInvocable<void(const absl::Status&) &&> then) const;
+
   // The part of Check that a stream asks for before its first message.  Errors: kUnavailable (OVERLOADED).
   absl::Status CheckCallsInFlight(const Caller& caller) const;
 
@@ -62,6 +70,8 @@ class Authorization {  // Thread-safe.
  private:
   // For an empty `cache`: the highest for any.
   Role RoleFor(const Caller& caller, const std::string& cache) const;
+  absl::Status CheckRole(const Caller& caller, const Demand& demand) const;
+  bool MayNameAnyPath(const Caller& caller) const;
   absl::Status CheckPaths(const Caller& caller, const Demand& demand) const;
   absl::Status Deny(const Caller& caller, const Demand& demand, absl::Status why) const;
 

@@ -30,6 +30,18 @@ uint32_t Milliseconds(Duration duration) {
 
 }  // namespace
 
+template <typename Go>
+grpc::ServerUnaryReactor* CacheServiceImpl::WhenAllowed(grpc::CallbackServerContext* context,
+                                                        const google::protobuf::Message& request, Go go) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  authorization_.CheckOn(path_follower_, CallerOf(*context), request,
+                         [reactor, go = std::move(go)](const absl::Status& allowed) {
+                           if (!allowed.ok()) return reactor->Finish(ToGrpcStatus(allowed));
+                           go(reactor);
+                         });
+  return reactor;
+}
+
 template <typename Request>
 void CacheServiceImpl::LogOutcome(const char* event, const grpc::ServerContextBase& context, const Request& request,
                                   const absl::Status& status) const {
@@ -66,18 +78,15 @@ grpc::ServerUnaryReactor* CacheServiceImpl::GetServerInfo(grpc::CallbackServerCo
 grpc::ServerUnaryReactor* CacheServiceImpl::ProbeCache(grpc::CallbackServerContext* context,
                                                        const v1::ProbeCacheRequest* request,
                                                        v1::ProbeCacheResponse* response) {
-  if (const absl::Status denied = authorization_.Check(*context, *request); !denied.ok()) {
-    return FinishWith(context, denied);
-  }
-  if (const absl::Status path = CheckPath("metadata_path", request->metadata_path()); !path.ok()) {
-    return FinishWith(context, path);
-  }
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  engine_.Probe(request->metadata_path(), [reactor, response](absl::StatusOr<ProbeResult> result) {
-    if (result.ok()) FillProbe(*result, response);
-    reactor->Finish(ToGrpcStatus(result.status()));
+  return WhenAllowed(context, *request, [this, request, response](grpc::ServerUnaryReactor* reactor) {
+    if (const absl::Status path = CheckPath("metadata_path", request->metadata_path()); !path.ok()) {
+      return reactor->Finish(ToGrpcStatus(path));
+    }
+    engine_.Probe(request->metadata_path(), [reactor, response](absl::StatusOr<ProbeResult> result) {
+      if (result.ok()) FillProbe(*result, response);
+      reactor->Finish(ToGrpcStatus(result.status()));
+    });
   });
-  return reactor;
 }
 
 grpc::ServerUnaryReactor* CacheServiceImpl::PlanCache(grpc::CallbackServerContext* context,
@@ -96,48 +105,36 @@ grpc::ServerUnaryReactor* CacheServiceImpl::PlanCache(grpc::CallbackServerContex
 grpc::ServerUnaryReactor* CacheServiceImpl::CreateCache(grpc::CallbackServerContext* context,
                                                         const v1::CreateCacheRequest* request,
                                                         v1::CreateCacheResponse* response) {
-  if (const absl::Status denied = authorization_.Check(*context, *request); !denied.ok()) {
-    return FinishWith(context, denied);
-  }
-  absl::StatusOr<CreateOptions> options = ToCreateOptions(*request);
-  if (!options.ok()) return FinishWith(context, options.status());
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  if (CallerIsGone(*context)) {
-    reactor->Finish(CallerGoneStatus());
-    return reactor;
-  }
-  const bool validate_only = options->validate_only;
-  engine_.Create(*std::move(options),
-                 [this, context, reactor, request, response, validate_only](absl::StatusOr<CacheInfo> info) {
-                   if (!validate_only) LogOutcome("cache_create", *context, *request, info.status());
-                   if (info.ok() && !validate_only) FillCache(*info, response->mutable_cache());
-                   reactor->Finish(ToGrpcStatus(info.status()));
-                 });
-  return reactor;
+  return WhenAllowed(context, *request, [this, context, request, response](grpc::ServerUnaryReactor* reactor) {
+    absl::StatusOr<CreateOptions> options = ToCreateOptions(*request);
+    if (!options.ok()) return reactor->Finish(ToGrpcStatus(options.status()));
+    if (CallerIsGone(*context)) return reactor->Finish(CallerGoneStatus());
+    const bool validate_only = options->validate_only;
+    engine_.Create(*std::move(options),
+                   [this, context, reactor, request, response, validate_only](absl::StatusOr<CacheInfo> info) {
+                     if (!validate_only) LogOutcome("cache_create", *context, *request, info.status());
+                     if (info.ok() && !validate_only) FillCache(*info, response->mutable_cache());
+                     reactor->Finish(ToGrpcStatus(info.status()));
+                   });
+  });
 }
 
 grpc::ServerUnaryReactor* CacheServiceImpl::OpenCache(grpc::CallbackServerContext* context,
                                                       const v1::OpenCacheRequest* request,
                                                       v1::OpenCacheResponse* response) {
-  if (const absl::Status denied = authorization_.Check(*context, *request); !denied.ok()) {
-    return FinishWith(context, denied);
-  }
-  absl::StatusOr<OpenOptions> options = ToOpenOptions(*request);
-  if (!options.ok()) return FinishWith(context, options.status());
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  if (CallerIsGone(*context)) {
-    reactor->Finish(CallerGoneStatus());
-    return reactor;
-  }
-  engine_.Open(*std::move(options), [this, context, reactor, request, response](absl::StatusOr<OpenResult> result) {
-    LogOutcome("cache_open", *context, *request, result.status());
-    if (result.ok()) {
-      FillCache(result->info, response->mutable_cache());
-      response->set_adopted(result->adopted);
-    }
-    reactor->Finish(ToGrpcStatus(result.status()));
+  return WhenAllowed(context, *request, [this, context, request, response](grpc::ServerUnaryReactor* reactor) {
+    absl::StatusOr<OpenOptions> options = ToOpenOptions(*request);
+    if (!options.ok()) return reactor->Finish(ToGrpcStatus(options.status()));
+    if (CallerIsGone(*context)) return reactor->Finish(CallerGoneStatus());
+    engine_.Open(*std::move(options), [this, context, reactor, request, response](absl::StatusOr<OpenResult> result) {
+      LogOutcome("cache_open", *context, *request, result.status());
+      if (result.ok()) {
+        FillCache(result->info, response->mutable_cache());
+        response->set_adopted(result->adopted);
+      }
+      reactor->Finish(ToGrpcStatus(result.status()));
+    });
   });
-  return reactor;
 }
 
 grpc::ServerUnaryReactor* CacheServiceImpl::CloseCache(grpc::CallbackServerContext* context,

@@ -7,6 +7,7 @@
 #include "core/base/executor.h"
 #include "core/cache/engine.h"
 #include "dmcached/v1/cache_service.grpc.pb.h"
+#include "google/protobuf/message.h"
 #include "server/authorization.h"
 #include "server/log.h"
 
@@ -18,8 +19,9 @@ inline constexpr int kMaxMessageBytes = 4 << 20;
 class CacheServiceImpl final : public v1::CacheService::CallbackService {
  public:
   // All outlive the service.
-  CacheServiceImpl(Engine& engine, const Authorization& authorization, Executor& readers, const Log& log)
-      : engine_(engine), authorization_(authorization), readers_(readers), log_(log) {}
+  CacheServiceImpl(Engine& engine, const Authorization& authorization, Executor& path_follower, Executor& readers,
+                   const Log& log)
+      : engine_(engine), authorization_(authorization), path_follower_(path_follower), readers_(readers), log_(log) {}
 
   grpc::ServerUnaryReactor* GetServerInfo(grpc::CallbackServerContext* context, const v1::GetServerInfoRequest* request,
                                           v1::GetServerInfoResponse* response) override;
@@ -43,6 +45,12 @@ class CacheServiceImpl final : public v1::CacheService::CallbackService {
                                         v1::DeleteCacheResponse* response) override;
 
  private:
+  // For rpcs that name paths: `go` (void(grpc::ServerUnaryReactor*)) finishes the call once the caller may have it
+  // done.
+  template <typename Go>
+  grpc::ServerUnaryReactor* WhenAllowed(grpc::CallbackServerContext* context, const google::protobuf::Message& request,
+                                        Go go);
+
   // What the log says about how a lifecycle call ended.
   template <typename Request>
   void LogOutcome(const char* event, const grpc::ServerContextBase& context, const Request& request,
@@ -50,6 +58,7 @@ class CacheServiceImpl final : public v1::CacheService::CallbackService {
 
   Engine& engine_;
   const Authorization& authorization_;
+  Executor& path_follower_;
   Executor& readers_;
   const Log& log_;
 };

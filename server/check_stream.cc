@@ -133,23 +133,28 @@ void Mailbox::Send() {
 }  // namespace
 
 grpc::ServerWriteReactor<v1::CheckResponse>* StartCheck(grpc::CallbackServerContext* context,
-                                                        const v1::CheckRequest& request, const absl::Status& allowed,
-                                                        CheckRunner& runner, CheckEnded ended) {
+                                                        const v1::CheckRequest& request,
+                                                        const Authorization& authorization, Executor& path_follower,
+                                                        CheckRunner& runner) {
   auto* stream = new CheckStream;
-  if (!allowed.ok()) {
-    stream->Finish(ToGrpcStatus(allowed));
-    return stream;
-  }
-  if (CallerIsGone(*context)) {
-    stream->Finish(CallerGoneStatus());
-    return stream;
-  }
   const std::shared_ptr<Mailbox> mailbox = stream->mailbox();
-  runner.Start(
-      {.cache = request.cache(), .path = request.metadata_path(), .clear_needs_check = request.clear_needs_check()},
-      mailbox, [mailbox, ended = std::move(ended)](absl::StatusOr<CheckResult> result) mutable {
-        if (ended != nullptr) std::move(ended)(result.status());
-        mailbox->OnResult(std::move(result));
+  const Caller caller = CallerOf(*context);
+  const bool gone = CallerIsGone(*context);
+  CheckRequest check = {
+      .cache = request.cache(), .path = request.metadata_path(), .clear_needs_check = request.clear_needs_check()};
+  // From here on the stream, and with it the context and the request, may end before the check does.
+  auto end = [mailbox, &authorization, caller, request](absl::StatusOr<CheckResult> result) {
+    if (request.clear_needs_check()) authorization.Audit(caller, request, "", result.status());
+    mailbox->OnResult(std::move(result));
+  };
+  authorization.CheckOn(
+      path_follower, caller, request,
+      [gone, mailbox, &runner, check = std::move(check), end = std::move(end)](const absl::Status& allowed) mutable {
+        if (!allowed.ok()) return mailbox->OnResult(allowed);
+        if (gone || mailbox->cancelled()) {
+          return mailbox->OnResult(absl::CancelledError("the caller had gone before the check began"));
+        }
+        runner.Start(std::move(check), mailbox, std::move(end));
       });
   return stream;
 }

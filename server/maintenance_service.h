@@ -2,6 +2,7 @@
 #ifndef DMCACHED_SERVER_MAINTENANCE_SERVICE_H_
 #define DMCACHED_SERVER_MAINTENANCE_SERVICE_H_
 
+#include "core/base/executor.h"
 #include "core/maintenance/check_runner.h"
 #include "dmcached/v1/maintenance_service.grpc.pb.h"
 #include "server/authorization.h"
@@ -10,9 +11,9 @@ namespace dmcached {
 
 class MaintenanceServiceImpl final : public v1::MaintenanceService::CallbackService {
  public:
-  // Both outlive the service.
-  MaintenanceServiceImpl(CheckRunner& checks, const Authorization& authorization)
-      : checks_(checks), authorization_(authorization) {}
+  // All outlive the service.
+  MaintenanceServiceImpl(CheckRunner& checks, const Authorization& authorization, Executor& path_follower)
+      : checks_(checks), authorization_(authorization), path_follower_(path_follower) {}
 
   grpc::ServerWriteReactor<v1::CheckResponse>* Check(grpc::CallbackServerContext* context,
                                                      const v1::CheckRequest* request) override;
@@ -20,6 +21,7 @@ class MaintenanceServiceImpl final : public v1::MaintenanceService::CallbackServ
  private:
   CheckRunner& checks_;
   const Authorization& authorization_;
+  Executor& path_follower_;
 };
 
 }  // namespace dmcached

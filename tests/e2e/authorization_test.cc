@@ -8,12 +8,15 @@
 #include <sstream>
 #include <string>
 #include <thread>
+#include <vector>
 
+#include "core/base/mutex.h"
 #include "dmcached/v1/maintenance_service.grpc.pb.h"
 #include "google/protobuf/descriptor.h"
 #include "grpcpp/generic/generic_stub.h"
 #include "spdlog/logger.h"
 #include "spdlog/sinks/ostream_sink.h"
+#include "spdlog/sinks/sink.h"
 #include "tests/e2e/scrape.h"
 #include "tests/e2e/switched_device.h"
 #include "tests/e2e/tls_daemon.h"
@@ -44,6 +47,47 @@ v1::OpenCacheRequest OpenRequest(const std::string& name, const std::string& pat
   request.set_metadata_path(path);
   return request;
 }
+
+// A log whose lines wait, and with them whoever writes them, while they are held.
+class HeldLog : public spdlog::sinks::sink {  // Thread-safe.
+ public:
+  void Hold() {
+    MutexLock lock(mutex_);
+    held_ = true;
+  }
+  void Release() {
+    MutexLock lock(mutex_);
+    held_ = false;
+    changed_.NotifyAll();
+  }
+  // Until a line waits.
+  void AwaitHeld() {
+    MutexLock lock(mutex_);
+    while (!waiting_) changed_.Wait(mutex_);
+  }
+  std::string text() {
+    MutexLock lock(mutex_);
+    return text_;
+  }
+
+  void log(const spdlog::details::log_msg& line) override {
+    MutexLock lock(mutex_);
+    text_.append(line.payload.data(), line.payload.size()) += '\n';
+    waiting_ = held_;
+    changed_.NotifyAll();
+    while (held_) changed_.Wait(mutex_);
+  }
+  void flush() override {}
+  void set_pattern(const std::string& /*pattern*/) override {}
+  void set_formatter(std::unique_ptr<spdlog::formatter> /*formatter*/) override {}
+
+ private:
+  Mutex mutex_;
+  CondVar changed_;
+  bool held_ ABSL_GUARDED_BY(mutex_) = false;
+  bool waiting_ ABSL_GUARDED_BY(mutex_) = false;
+  std::string text_ ABSL_GUARDED_BY(mutex_);
+};
 
 class AuthorizationTest : public TlsDaemonTest {
  protected:
@@ -339,6 +383,25 @@ TEST_F(AuthorizationTest, MutationsOfACallerWithACertificateAreInTheLogAndOthers
   OpenStandard();
   EXPECT_THAT(text.str(), HasSubstr("mutation caller=unix rpc=OpenCache cache=c1 "));
   Stop();  // Before the text is gone.
+}
+
+// Whoever follows a path also writes that it was denied: the line waits in place of a mount.
+TEST_F(AuthorizationTest, PathsThatAreSlowToFollowKeepNobodyElse) {
+  const auto held = std::make_shared<HeldLog>();
+  log_.emplace(std::make_shared<spdlog::logger>("test", held));
+  Start();
+  held->Hold();
+  std::vector<std::jthread> slow;
+  for (int i = 0; i < 20; ++i) {  // More than gRPC has threads.
+    slow.emplace_back([this, reader = DialAs(kReader)] {
+      EXPECT_THAT(Probe(reader, "/dev/null"), FailsWith(Reason::kPathNotAllowed));
+    });
+  }
+  held->AwaitHeld();
+  grpc::Status served;
+  for (int i = 0; i < 100 && served.ok(); ++i) served = GetServerInfo(DialAs(kOperator));
+  held->Release();
+  EXPECT_THAT(served, Succeeds());
 }
 
 // The engine answers long after gRPC has dropped the call.
