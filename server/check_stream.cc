@@ -150,9 +150,9 @@ grpc::ServerWriteReactor<v1::CheckResponse>* StartCheck(grpc::CallbackServerCont
   authorization.CheckOn(
       path_follower, caller, request,
       [gone, mailbox, &runner, check = std::move(check), end = std::move(end)](const absl::Status& allowed) mutable {
-        if (!allowed.ok()) return mailbox->OnResult(allowed);
+        if (!allowed.ok()) return end(allowed);
         if (gone || mailbox->cancelled()) {
-          return mailbox->OnResult(absl::CancelledError("the caller had gone before the check began"));
+          return end(absl::CancelledError("the caller had gone before the check began"));
         }
         runner.Start(std::move(check), mailbox, std::move(end));
       });

@@ -14,7 +14,7 @@ namespace dmcached {
 // A check never waits for its reader: findings are gathered (there are never many: the checker merges them), progress
 // is overwritten, and whatever is there goes out with the next message.  When the caller is gone the check ends.  What
 // was found is kept until it is read, so an unread stream counts as a check of CheckRunner's.  One that was to clear
-// needs_check is audited when it has ended, maybe after the stream's end.  All but `context` and `request` outlive
+// needs_check is audited, whatever came of it, maybe after the stream's end.  All but `context` and `request` outlive
 // the check; `path_follower` is where the path of a request is followed.
 grpc::ServerWriteReactor<v1::CheckResponse>* StartCheck(grpc::CallbackServerContext* context,
                                                         const v1::CheckRequest& request,

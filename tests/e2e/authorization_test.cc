@@ -404,6 +404,38 @@ TEST_F(AuthorizationTest, PathsThatAreSlowToFollowKeepNobodyElse) {
   EXPECT_THAT(served, Succeeds());
 }
 
+TEST_F(AuthorizationTest, ACheckThatIsToClearIsInTheLogAlsoWhereItDoesNotBegin) {
+  const auto held = std::make_shared<HeldLog>();
+  log_.emplace(std::make_shared<spdlog::logger>("test", held));
+  config_.allowed_paths = {folder_.path() + "/*"};
+  config_.limits.calls_per_identity = 1;
+  Start();
+  v1::CheckRequest check;
+  check.set_metadata_path(NewMetadata());
+  check.set_clear_needs_check(true);
+  Context denied_context;
+  EXPECT_THAT(v1::MaintenanceService::NewStub(DialAs(kReader))->Check(&denied_context, check)->Finish(),
+              FailsWith(Reason::kRoleTooLow));
+  EXPECT_THAT(held->text(), HasSubstr("mutation caller=spiffe://fleet/reader rpc=Check cache=\"\" request_id=\"\" "
+                                      "result=\"ROLE_TOO_LOW: "));
+  // Behind a path that is slow to follow.
+  held->Hold();
+  std::jthread slow([this, reader = DialAs(kReader)] { (void)Probe(reader, "/dev/null"); });
+  held->AwaitHeld();
+  Context context;
+  const auto stream = v1::MaintenanceService::NewStub(DialAs(kAdmin))->Check(&context, check);
+  // A call counts until gRPC has dropped it.
+  while (GetServerInfo(DialAs(kAdmin)).ok()) std::this_thread::yield();
+  context.TryCancel();
+  EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::CANCELLED);
+  while (!GetServerInfo(DialAs(kAdmin)).ok()) std::this_thread::yield();
+  held->Release();
+  slow.join();
+  Stop();
+  EXPECT_THAT(held->text(), HasSubstr("mutation caller=spiffe://fleet/admin rpc=Check cache=\"\" request_id=\"\" "
+                                      "result=\"UNSPECIFIED: the caller had gone"));
+}
+
 // The engine answers long after gRPC has dropped the call.
 TEST_F(AuthorizationTest, ABatchWhoseCallerIsGoneBeforeItsAnswerIsInTheLog) {
   std::ostringstream text;
