@@ -3,7 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <functional>
+#include <set>
+#include <thread>
 
+#include "core/base/mutex.h"
 #include "tests/core/store/store_fixture.h"
 #include "tests/support/manual_executor.h"
 #include "tests/support/thread_per_task.h"
@@ -104,11 +108,24 @@ TEST_F(CommitBatchTest, StoppedDuringTheFirstFlushItLeavesTheSuperblockAlone) {
   EXPECT_FALSE(batch->superblock_started());
 }
 
+// Lets a test act before each write.
+class HookedDevice : public FaultyDevice {
+ public:
+  using FaultyDevice::FaultyDevice;
+  std::function<void()> on_write = [] {};
+
+ protected:
+  absl::Status DoWriteV(uint64_t offset_bytes, WriteBuffers buffers) override {
+    on_write();
+    return FaultyDevice::DoWriteV(offset_bytes, buffers);
+  }
+};
+
 // A commit of 600 array blocks and what leads to them, on a device with faults that count from its begin.
 class LargeCommitTest : public testing::Test {
  protected:
   absl::Status CommitWith(FaultOptions faults, Executor* helper) {
-    device_ = std::make_shared<FaultyDevice>(4096 * kMetadataBlockBytes);
+    device_ = std::make_shared<HookedDevice>(4096 * kMetadataBlockBytes);
     store_.emplace(device_);
     EXPECT_THAT(store_->Format(kBlocks * kArrayWordsPerBlock), IsOk());
     for (uint64_t block = 0; block < kBlocks; ++block) {
@@ -118,6 +135,8 @@ class LargeCommitTest : public testing::Test {
     device_->SetFaults(faults);
     batch_ = store_->Prepare();
     EXPECT_TRUE(batch_->large());
+    writes_before_ = device_->writes();
+    device_->on_write = on_write_;
     return batch_->Write(*device_, stop_, helper);
   }
   void ExpectWhole() {
@@ -132,7 +151,9 @@ class LargeCommitTest : public testing::Test {
 
   static constexpr uint64_t kBlocks = 600;
   std::atomic<bool> stop_{false};
-  std::shared_ptr<FaultyDevice> device_;
+  std::function<void()> on_write_ = [] {};  // Of the commit.
+  uint64_t writes_before_ = 0;
+  std::shared_ptr<HookedDevice> device_;
   std::optional<TestStore> store_;
   std::unique_ptr<CommitBatch> batch_;
 };
@@ -165,6 +186,26 @@ TEST_F(LargeCommitTest, StoppedItWritesNothing) {
   stop_ = true;
   EXPECT_THAT(CommitWith({}, &helper), HasReasonIs(Reason::kOutcomeUnknown));
   EXPECT_FALSE(batch_->superblock_started());
+  EXPECT_EQ(device_->writes(), writes_before_);
+  EXPECT_EQ(device_->flushes(), 2u) << "those of the format";
+}
+
+TEST_F(LargeCommitTest, StoppedWhileBothThreadsWriteItBeginsNoOtherWrite) {
+  ThreadPerTask helper;
+  Mutex mutex;
+  CondVar changed;
+  std::set<std::thread::id> writers;
+  on_write_ = [&] {
+    MutexLock lock(mutex);
+    writers.insert(std::this_thread::get_id());  // Each waits in its first write for the other.
+    stop_ = writers.size() == 2;
+    changed.NotifyAll();
+    while (!stop_) changed.Wait(mutex);
+  };
+  EXPECT_THAT(CommitWith({}, &helper), HasReasonIs(Reason::kOutcomeUnknown));
+  EXPECT_EQ(device_->writes(), writes_before_ + 2) << "those under way";
+  EXPECT_FALSE(batch_->superblock_started());
+  EXPECT_EQ(device_->flushes(), 2u) << "those of the format";
 }
 
 class CommitFaultTest : public testing::Test {
