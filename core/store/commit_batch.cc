@@ -2,14 +2,44 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 
 #include "core/base/parallel.h"
 #include "core/base/status.h"
-#include "core/store/run_writer.h"
 
 namespace dmcached {
 namespace {
+
+// Blocks next to each other on the device, sealed where they lie in memory: a commit copies nothing.
+class InPlaceRun {
+ public:
+  explicit InPlaceRun(BlockDevice& device) : device_(device) {}
+
+  // Locations ascend.  Errors: those of the run before, which is written when the next one begins.
+  absl::Status Add(const PendingWrite& write) {
+    if (blocks_.size() == kMaxBlocks || write.location.value() != first_.value() + blocks_.size()) {
+      DMCACHED_RETURN_IF_ERROR(Finish());
+      first_ = write.location;
+    }
+    const std::span<std::byte> block(write.data, kMetadataBlockBytes);
+    SealBlock(write.type, write.location, block);
+    blocks_.push_back(block);
+    return absl::OkStatus();
+  }
+  // Writes what is left.
+  absl::Status Finish() {
+    if (blocks_.empty()) return absl::OkStatus();
+    const absl::Status written = device_.WriteV(BlockOffsetBytes(first_), blocks_);
+    blocks_.clear();
+    return written;
+  }
+
+ private:
+  static constexpr size_t kMaxBlocks = 256;  // 1 MiB.
+
+  BlockDevice& device_;
+  MetadataBlock first_;
+  std::vector<std::span<const std::byte>> blocks_;
+};
 
 absl::Status CheckStop(const std::atomic<bool>& stop) {
   if (!stop.load()) return absl::OkStatus();
@@ -38,14 +68,12 @@ absl::Status CommitBatch::WriteBlocks(BlockDevice& device, const std::atomic<boo
 
 absl::Status CommitBatch::WritePart(std::span<const PendingWrite> part, BlockDevice& device,
                                     const std::atomic<bool>& stop) {
-  RunWriter writer(device, part.size());
+  InPlaceRun run(device);
   for (const PendingWrite& write : part) {
     DMCACHED_RETURN_IF_ERROR(CheckStop(stop));
-    DMCACHED_ASSIGN_OR_RETURN(const std::span<std::byte> bytes, writer.Next(write.location));
-    std::memcpy(bytes.data(), write.data, bytes.size());
-    writer.Seal(write.type);
+    DMCACHED_RETURN_IF_ERROR(run.Add(write));
   }
-  return writer.Finish();
+  return run.Finish();
 }
 
 absl::Status CommitBatch::Write(BlockDevice& device, const std::atomic<bool>& stop, Executor* helper) {

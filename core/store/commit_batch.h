@@ -20,19 +20,19 @@
 
 namespace dmcached {
 
-// A block to be sealed and written; `data` is frozen until Finish.
+// A block to be sealed and written; until Finish only the writer changes `data`: checksum and location.
 struct PendingWrite {
   MetadataBlock location;
   BlockType type;
-  const std::byte* data;
+  std::byte* data;
 };
 
 class CommitBatch {
  public:
-  // Writes the blocks, neighbours in one request; flushes; writes block 0; flushes.  Touches nothing of the store, so
-  // it runs without the cache's mutex.  Stops before its next step once `stop` is set.  `helper`: where a second thread
-  // seals and writes a part of a batch that is large(); null: all is done here.
-  // Errors: kInternal EIO, kResourceExhausted ENOSPC, kUnknown (OUTCOME_UNKNOWN: stopped); then the cache is failed.
+  // Seals the blocks where they lie and writes them, neighbours in one request; flushes; writes block 0; flushes.
+  // Touches nothing of the store, so it runs without the cache's mutex.  Stops before its next step once `stop` is set.
+  // `helper`: where a second thread seals and writes a part of a batch that is large(); null: all is done here. Errors:
+  // kInternal EIO, kResourceExhausted ENOSPC, kUnknown (OUTCOME_UNKNOWN: stopped); then the cache is failed.
   absl::Status Write(BlockDevice& device, const std::atomic<bool>& stop, Executor* helper = nullptr);
 
   // Whether a helper is worth to be woken.

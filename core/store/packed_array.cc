@@ -1,5 +1,8 @@
 #include "core/store/packed_array.h"
 
+#include <cstddef>
+#include <cstring>
+
 #include "absl/strings/str_cat.h"
 #include "core/base/status.h"
 
@@ -39,6 +42,12 @@ void InitArrayBlock(uint32_t value_size, uint32_t entries, std::span<std::byte> 
   header.max_entries.store(ArrayMaxEntries(value_size));
   header.nr_entries.store(entries);
   header.value_size.store(value_size);
+}
+
+void CopyUnsealed(std::span<const std::byte> from, std::span<std::byte> to) {
+  const auto copy = [&](size_t begin, size_t end) { std::memcpy(to.data() + begin, from.data() + begin, end - begin); };
+  copy(offsetof(DiskArrayBlockHeader, max_entries), offsetof(DiskArrayBlockHeader, blocknr));
+  copy(sizeof(DiskArrayBlockHeader), kMetadataBlockBytes);
 }
 
 }  // namespace dmcached

@@ -29,6 +29,8 @@ absl::Status CheckArrayHeader(MetadataBlock location, uint32_t value_size, uint6
                               std::span<const std::byte> block);
 // Fills in the header of a block of `entries` entries.
 void InitArrayBlock(uint32_t value_size, uint32_t entries, std::span<std::byte> block);
+// Copies header and entries, but not checksum and location, which whoever writes `from` may be filling in meanwhile.
+void CopyUnsealed(std::span<const std::byte> from, std::span<std::byte> to);
 
 class PackedArray {  // Not thread-safe.
  public:

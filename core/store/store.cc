@@ -1,7 +1,6 @@
 #include "core/store/store.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "absl/strings/str_cat.h"
 #include "core/base/check.h"
@@ -62,7 +61,7 @@ absl::Status Store::CheckSpace(uint64_t blocks, uint64_t extra_nodes) {
 Frame* Store::CopyFrozen(Slot& slot) {
   Frame* frozen = slot.frame;
   Frame* copy = cache_.NewFrame();
-  std::memcpy(copy->data().data(), frozen->data().data(), kMetadataBlockBytes);
+  CopyUnsealed(frozen->data(), copy->data());
   cache_.Drop(frozen);
   cache_.Adopt(copy, &slot);
   return copy;

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <functional>
+#include <future>
+#include <mutex>
 #include <set>
 #include <thread>
 
@@ -168,6 +170,22 @@ TEST_F(LargeCommitTest, IsWholeWithAHelper) {
 TEST_F(LargeCommitTest, IsWholeWhereTheHelperNeverBegins) {
   ManualExecutorFactory never;
   ASSERT_THAT(CommitWith({}, &never.readers()), IsOk());
+  (*store_)->Finish(std::move(batch_));
+  ExpectWhole();
+}
+
+// What is sealed where it lies belongs to the commit, however the next transaction goes on.
+TEST_F(LargeCommitTest, IsWholeWhileTheNextTransactionChangesEveryBlock) {
+  ThreadPerTask helper;
+  std::promise<void> writing;
+  std::once_flag first;
+  on_write_ = [&] { std::call_once(first, [&] { writing.set_value(); }); };
+  std::thread next([&] {
+    writing.get_future().wait();
+    for (uint64_t block = kBlocks; block-- > 0;) EXPECT_THAT(store_->Put(block * kArrayWordsPerBlock, 7), IsOk());
+  });
+  ASSERT_THAT(CommitWith({}, &helper), IsOk());
+  next.join();
   (*store_)->Finish(std::move(batch_));
   ExpectWhole();
 }

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cerrno>
+#include <cstddef>
 
 #include "tests/core/store/store_fixture.h"
 
@@ -62,6 +63,17 @@ TEST(PackedArrayTest, BlocksAndEntriesAroundTheBoundaries) {
   EXPECT_EQ(hints.blocks(), 2u);
   EXPECT_EQ(hints.EntriesIn(0), 1018u);
   EXPECT_EQ(hints.EntriesIn(1), 1u);
+}
+
+TEST(PackedArrayTest, ACopyHasEverythingButWhatTheSealIs) {
+  AlignedBuffer from(kMetadataBlockBytes);
+  for (size_t i = 0; i < from.size(); ++i) from.data()[i] = static_cast<std::byte>(i % 251 + 1);
+  AlignedBuffer to(kMetadataBlockBytes);
+  CopyUnsealed(from.span(), to.span());
+  for (size_t i = 0; i < to.size(); ++i) {
+    const bool sealed = i < 4 || (i >= 16 && i < 24);  // Checksum and location.
+    ASSERT_EQ(to.data()[i], sealed ? std::byte{0} : from.data()[i]) << i;
+  }
 }
 
 TEST(PackedArrayTest, WordsAreReadFromWhereTheFormatPutsThem) {
