@@ -77,7 +77,7 @@ class OriginParts {
   static constexpr uint64_t kPartOblocks = 8192;  // In a part, until there are kMaxParts.
   static constexpr uint64_t kFieldsPerOblock = 32;
   static constexpr uint64_t kFieldsPerWord = 32;
-  static constexpr uint64_t kWaveOblocks = 1 << 19;  // Searched before `interrupted` is asked again.
+  static constexpr uint64_t kWaveOblocks = 1 << 22;  // Searched before `interrupted` is asked again.
 
   struct Cursor {  // Where a lane adds to a part.
     PackedOblock* next = nullptr;

@@ -3,6 +3,7 @@
 #define DMCACHED_CORE_MAINTENANCE_TOLERANT_READER_H_
 
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -12,7 +13,6 @@
 #include "absl/status/status.h"
 #include "core/base/aligned_buffer.h"
 #include "core/base/executor.h"
-#include "core/base/huge_memory.h"
 #include "core/format/seal.h"
 #include "core/maintenance/check_source.h"
 
@@ -42,25 +42,36 @@ class TolerantReader {  // Not thread-safe.
 
  private:
   static constexpr size_t kChunkBlocks = 64;  // Read at once: they fit into a processor's own cache.
-  static constexpr size_t kWaveBlocks = 512;  // Between two visits: 2 MiB, if every block is left.
+  // Between two visits.  Many, because every wave wakes helpers and waits for the last of them; but when so many are
+  // left, the wave ends.
+  static constexpr size_t kWaveBlocks = 4096;
+  static constexpr size_t kMostLeftBlocks = 256;
 
   struct Left {
-    size_t i;  // Of the wave.
+    size_t i;  // Of all that are read.
     absl::Status checked;
+    std::vector<std::byte> block;
+  };
+  struct Wave {
+    BlockType type;
+    std::span<const uint32_t> locations;  // Of all that are read.
+    size_t begin;
+    size_t end;
+    const Take& take;
   };
 
-  // What `take` left, in order.
-  std::vector<Left> ReadWave(BlockType type, std::span<const uint32_t> wave, const Take& take);
-  void ReadChunk(BlockType type, std::span<const uint32_t> wave, size_t lane, size_t first, const Take& take);
-  // Keeps the block's bytes, if they mean something, for the visit.
-  void Leave(size_t lane, size_t i, absl::Status checked, std::span<const std::byte> block);
+  // Returns the end of what was read.
+  size_t ReadWave(const Wave& wave);
+  void ReadChunk(const Wave& wave, size_t lane, size_t first);
+  // What `take` left in the last wave, in order.
+  std::vector<Left> TakeLeft();
 
   CheckSource& source_;
   Executor* const executor_;
   const std::function<void(uint64_t)> on_read_;
   std::array<AlignedBuffer, kLanes> buffers_;
   std::array<std::vector<Left>, kLanes> left_;
-  HugeMemory left_bytes_;  // Of a wave's blocks, by their index: touched only where a block is left.
+  std::atomic<size_t> left_blocks_{0};
 };
 
 }  // namespace dmcached
