@@ -31,7 +31,7 @@ uint64_t CblockBits::Mask(uint64_t w) const { return RangeMask(w, 0, cblocks_); 
 
 void CblockBits::SetRange(Bits& bits, uint64_t begin, uint64_t end) const {
   end = std::min(end, cblocks_);
-  for (uint64_t w = begin / 64; w < CeilDiv(end, 64); ++w) Or(bits[w], RangeMask(w, begin, end));
+  for (uint64_t w = begin / 64; w < CeilDiv(end, 64); ++w) Or(bits[w], ~uint64_t{0}, RangeMask(w, begin, end));
 }
 
 void CblockBits::Merge(Bits& to, uint64_t begin, uint64_t count, std::span<const uint64_t> bits) const {
@@ -40,7 +40,7 @@ void CblockBits::Merge(Bits& to, uint64_t begin, uint64_t count, std::span<const
   uint64_t before = 0;  // Bits that did not fit into the word before.
   for (uint64_t w = begin / 64, i = 0; w < CeilDiv(end, 64); ++w, ++i) {
     const uint64_t next = i < bits.size() ? bits[i] : 0;
-    Or(to[w], (before | next << shift) & RangeMask(w, begin, end));
+    Or(to[w], before | next << shift, RangeMask(w, begin, end));
     before = shift == 0 ? 0 : next >> (64 - shift);
   }
 }

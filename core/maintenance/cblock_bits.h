@@ -58,9 +58,15 @@ class CblockBits {
   using Bits = std::vector<uint64_t>;
   static constexpr uint64_t kWordsPerSum = 64;
 
-  // Words at the ends of a range have bits of its neighbours too.
-  static void Or(uint64_t& word, uint64_t bits) { std::atomic_ref(word).fetch_or(bits, std::memory_order_relaxed); }
-  static void Set(Bits& bits, uint64_t i) { Or(bits[i / 64], uint64_t{1} << (i % 64)); }
+  // Sets those of `bits` that `range` has.  Words at the ends of a range have bits of its neighbours too.
+  static void Or(uint64_t& word, uint64_t bits, uint64_t range) {
+    if (range == ~uint64_t{0}) {
+      word |= bits;
+    } else {
+      std::atomic_ref(word).fetch_or(bits & range, std::memory_order_relaxed);
+    }
+  }
+  static void Set(Bits& bits, uint64_t i) { Or(bits[i / 64], ~uint64_t{0}, uint64_t{1} << (i % 64)); }
   void SetRange(Bits& bits, uint64_t begin, uint64_t end) const;
   void Merge(Bits& to, uint64_t begin, uint64_t count, std::span<const uint64_t> bits) const;
   // What is possible of [0, `end`), going by the dirty bits.

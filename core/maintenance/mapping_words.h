@@ -24,17 +24,25 @@ class MappingWords {
   // Reads the first `count` entries of an array block (at most kArrayWordsPerBlock).  False if any of them is neither
   // zero nor a mapping by `rules`; nothing else means anything then.
   bool Read(std::span<const std::byte> block, uint64_t count, const Rules& rules) {
-    all_ = 0;
-    last_ = 0;
-    unmapped_ = 0;
+    const std::byte* const bytes = block.data() + sizeof(DiskArrayBlockHeader);
     words_ = CeilDiv(count, kBitsPerWord);
-    oblocks_ = 0;
-    for (uint64_t w = 0; w < words_; ++w) {
-      const std::byte* words = block.data() + sizeof(DiskArrayBlockHeader) + w * kBitsPerWord * sizeof(uint64_t);
-      ReadWords(w, words, std::min<uint64_t>(kBitsPerWord, count - w * kBitsPerWord));
+    // What most blocks need no more than: a loop that compilers make wide.
+    const uint64_t last = std::min(rules.oblock_end, kMaxOblocks) - 1;
+    uint64_t all = 0;
+    uint64_t common = ~uint64_t{0};
+    uint64_t beyond = 0;  // Its highest bit is set if an oblock is behind the last.
+    for (uint64_t i = 0; i < count; ++i) {
+      const uint64_t word = LoadLe<uint64_t>(bytes + i * sizeof(uint64_t));
+      all |= word;
+      common &= word;
+      beyond |= last - (word >> kMappingFlagBits);
+      oblock_[i] = Oblock(word >> kMappingFlagBits);
     }
-    return (all_ & kMappingFlagMask & ~rules.known_flags) == 0 && unmapped_ == 0 &&
-           (last_ == 0 || last_ >> kMappingFlagBits < rules.oblock_end);
+    oblocks_ = count;
+    if ((all & kMappingFlagMask & ~rules.known_flags) != 0 || beyond >> 63 != 0) return false;
+    TakeBits(dirty_, kMappingFlagDirty, all, common, bytes, count);
+    TakeBits(mapped_, kMappingFlagValid, all, common, bytes, count);
+    return (common & kMappingFlagValid) != 0 || TakeMapped(bytes, count);
   }
 
   // Bit i is that of entry i.
@@ -47,50 +55,33 @@ class MappingWords {
   static constexpr size_t kWords = CeilDiv(kArrayWordsPerBlock, kBitsPerWord);
   static_assert(kMappingFlagValid == 1);
 
-  // What there is most of, cblocks that are all mapped, takes the short way.
-  void ReadWords(uint64_t w, const std::byte* bytes, uint64_t count) {
-    std::array<uint64_t, kBitsPerWord> words;  // Where nothing else is, so that the loops need not read again.
-    for (uint64_t i = 0; i < count; ++i) words[i] = LoadLe<uint64_t>(bytes + i * sizeof(uint64_t));
-    uint64_t all = 0;
-    uint64_t common = ~uint64_t{0};
-    uint64_t last = last_;
-    for (uint64_t i = 0; i < count; ++i) {
-      all |= words[i];
-      common &= words[i];
-      last = std::max(last, words[i]);
+  // Bit i of `bits`: whether entry i has the flag.  `all` has every bit of any entry, `common` those of all of them.
+  static void TakeBits(std::array<uint64_t, kWords>& bits, uint64_t flag, uint64_t all, uint64_t common,
+                       const std::byte* bytes, uint64_t count) {
+    for (uint64_t w = 0, begin = 0; begin < count; ++w, begin += kBitsPerWord) {
+      const uint64_t entries = std::min<uint64_t>(kBitsPerWord, count - begin);
+      uint64_t found = (common & flag) == 0 ? 0 : ~uint64_t{0} >> (kBitsPerWord - entries);
+      for (uint64_t i = 0; ((all ^ common) & flag) != 0 && i < entries; ++i) {  // Not all are alike.
+        found |= uint64_t{(LoadLe<uint64_t>(bytes + (begin + i) * sizeof(uint64_t)) & flag) != 0} << i;
+      }
+      bits[w] = found;
     }
-    all_ |= all;
-    last_ = last;
-    const auto used = std::span<const uint64_t>(words).first(count);
-    dirty_[w] = (all & kMappingFlagDirty) == 0 ? 0 : BitsOf(kMappingFlagDirty, used);
-    mapped_[w] =
-        (common & kMappingFlagValid) != 0 ? ~uint64_t{0} >> (kBitsPerWord - count) : BitsOf(kMappingFlagValid, used);
-    Oblock* oblock = oblock_.data() + oblocks_;
-    if ((common & kMappingFlagValid) != 0) {
-      for (uint64_t i = 0; i < count; ++i) oblock[i] = Oblock(words[i] >> kMappingFlagBits);
-      oblocks_ += count;
-      return;
-    }
-    uint64_t unmapped = 0;
+  }
+
+  // The oblocks of the mapped entries only.  False if one of the others is not zero.
+  bool TakeMapped(const std::byte* bytes, uint64_t count) {
+    uint64_t odd = 0;
+    Oblock* oblock = oblock_.data();
     for (uint64_t i = 0; i < count; ++i) {
-      const uint64_t valid = words[i] & kMappingFlagValid;
-      unmapped |= words[i] & (valid - 1);
-      *oblock = Oblock(words[i] >> kMappingFlagBits);
+      const uint64_t word = LoadLe<uint64_t>(bytes + i * sizeof(uint64_t));
+      const uint64_t valid = word & kMappingFlagValid;
+      odd |= word & (valid - 1);
+      *oblock = Oblock(word >> kMappingFlagBits);
       oblock += valid;
     }
-    unmapped_ |= unmapped;
     oblocks_ = static_cast<size_t>(oblock - oblock_.data());
+    return odd == 0;
   }
-
-  static uint64_t BitsOf(uint64_t flag, std::span<const uint64_t> words) {
-    uint64_t bits = 0;
-    for (size_t i = 0; i < words.size(); ++i) bits |= uint64_t{(words[i] & flag) != 0} << i;
-    return bits;
-  }
-
-  uint64_t all_ = 0;       // Every bit of any word.
-  uint64_t last_ = 0;      // The word of the highest oblock.
-  uint64_t unmapped_ = 0;  // Not 0 if there is a word that is neither zero nor valid.
 
   std::array<uint64_t, kWords> mapped_;
   std::array<uint64_t, kWords> dirty_;
