@@ -6,6 +6,7 @@
 
 #include "core/base/check.h"
 #include "core/base/parallel.h"
+#include "core/base/prefetch.h"
 #include "core/base/status.h"
 
 namespace dmcached {
@@ -83,13 +84,21 @@ absl::Status OriginParts::Finish(Executor* executor, const std::function<absl::S
   return absl::OkStatus();
 }
 
+void OriginParts::Fetch(size_t segment) const {
+  constexpr size_t kLineBytes = 64;
+  const auto* begin = reinterpret_cast<const std::byte*>(oblocks() + segment * kSegmentOblocks);
+  for (size_t at = 0; at < kSegmentOblocks * sizeof(PackedOblock); at += kLineBytes) PrefetchLine(begin + at);
+}
+
 bool OriginParts::Mark(uint64_t part, Lane& lane) const {
   lane.fields.assign((uint64_t{1} << field_bits_) / kFieldsPerWord, 0);
   uint64_t* const fields = lane.fields.data();
   const FieldOf field_of{part_bits_, field_bits_};
   uint64_t again = 0;
-  for (const uint32_t segment : SegmentsOf(part)) {
-    for (const PackedOblock oblock : Segment(segment)) {
+  const std::span<const uint32_t> segments = SegmentsOf(part);
+  for (size_t i = 0; i < segments.size(); ++i) {
+    if (i + 1 < segments.size()) Fetch(segments[i + 1]);
+    for (const PackedOblock oblock : Segment(segments[i])) {
       const uint64_t field = field_of(oblock.value());
       const uint64_t word = fields[field / kFieldsPerWord];
       const uint64_t met = uint64_t{1} << (field % kFieldsPerWord * 2);

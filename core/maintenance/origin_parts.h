@@ -103,6 +103,8 @@ class OriginParts {
     return std::span(by_part_).subspan(part_begins_[part], part_begins_[part + 1] - part_begins_[part]);
   }
 
+  // Segments of a part lie anywhere, so that the processor does not guess the next one.
+  void Fetch(size_t segment) const;
   void Refill(Lane& lane, Cursor& cursor);
   void EndSegments();
   // Whether the part may have duplicates.
