@@ -2,14 +2,16 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 
 #include "core/base/parallel.h"
 #include "core/base/status.h"
+#include "core/store/run_writer.h"
 
 namespace dmcached {
 namespace {
 
-// Blocks next to each other on the device, sealed where they lie in memory: a commit copies nothing.
+// Blocks next to each other on the device, sealed where they lie in memory.
 class InPlaceRun {
  public:
   explicit InPlaceRun(BlockDevice& device) : device_(device) {}
@@ -51,7 +53,7 @@ absl::Status CheckStop(const std::atomic<bool>& stop) {
 absl::Status CommitBatch::WriteBlocks(BlockDevice& device, const std::atomic<bool>& stop, Executor* helper) {
   std::sort(writes_.begin(), writes_.end(),
             [](const PendingWrite& a, const PendingWrite& b) { return a.location < b.location; });
-  if (!large() || helper == nullptr) return WritePart(writes_, device, stop);
+  if (!large()) return WriteCopies(device, stop);
   std::array<absl::Status, 2> results;
   std::atomic<size_t> next = 0;
   std::atomic<bool> failed = false;
@@ -59,15 +61,26 @@ absl::Status CommitBatch::WriteBlocks(BlockDevice& device, const std::atomic<boo
     for (size_t begin = next.fetch_add(kPartBlocks); begin < writes_.size() && !failed;
          begin = next.fetch_add(kPartBlocks)) {
       const size_t blocks = std::min(kPartBlocks, writes_.size() - begin);
-      results[lane] = WritePart(std::span(writes_).subspan(begin, blocks), device, stop);
+      results[lane] = WriteInPlace(std::span(writes_).subspan(begin, blocks), device, stop);
       if (!results[lane].ok()) failed = true;
     }
   });
   return results[0].ok() ? results[1] : results[0];
 }
 
-absl::Status CommitBatch::WritePart(std::span<const PendingWrite> part, BlockDevice& device,
-                                    const std::atomic<bool>& stop) {
+absl::Status CommitBatch::WriteCopies(BlockDevice& device, const std::atomic<bool>& stop) {
+  RunWriter writer(device, writes_.size());
+  for (const PendingWrite& write : writes_) {
+    DMCACHED_RETURN_IF_ERROR(CheckStop(stop));
+    DMCACHED_ASSIGN_OR_RETURN(const std::span<std::byte> bytes, writer.Next(write.location));
+    std::memcpy(bytes.data(), write.data, bytes.size());
+    writer.Seal(write.type);
+  }
+  return writer.Finish();
+}
+
+absl::Status CommitBatch::WriteInPlace(std::span<const PendingWrite> part, BlockDevice& device,
+                                       const std::atomic<bool>& stop) {
   InPlaceRun run(device);
   for (const PendingWrite& write : part) {
     DMCACHED_RETURN_IF_ERROR(CheckStop(stop));

@@ -20,7 +20,7 @@
 
 namespace dmcached {
 
-// A block to be sealed and written; until Finish only the writer changes `data`: checksum and location.
+// A block to be sealed and written; until Finish only the writer may change `data`: checksum and location.
 struct PendingWrite {
   MetadataBlock location;
   BlockType type;
@@ -29,7 +29,7 @@ struct PendingWrite {
 
 class CommitBatch {
  public:
-  // Seals the blocks where they lie and writes them, neighbours in one request; flushes; writes block 0; flushes.
+  // Seals the blocks and writes them, neighbours in one request; flushes; writes block 0; flushes.
   // Touches nothing of the store, so it runs without the cache's mutex.  Stops before its next step once `stop` is set.
   // `helper`: where a second thread seals and writes a part of a batch that is large(); null: all is done here. Errors:
   // kInternal EIO, kResourceExhausted ENOSPC, kUnknown (OUTCOME_UNKNOWN: stopped); then the cache is failed.
@@ -59,7 +59,12 @@ class CommitBatch {
   static constexpr size_t kPartBlocks = 128;
 
   absl::Status WriteBlocks(BlockDevice& device, const std::atomic<bool>& stop, Executor* helper);
-  static absl::Status WritePart(std::span<const PendingWrite> part, BlockDevice& device, const std::atomic<bool>& stop);
+  // A small batch is copied before it is sealed: memory that a disk has read is slow to be written again, and the next
+  // transaction would do that under the cache's mutex, in its first changes.
+  absl::Status WriteCopies(BlockDevice& device, const std::atomic<bool>& stop);
+  // A large one is not: copying takes longer than that.
+  static absl::Status WriteInPlace(std::span<const PendingWrite> part, BlockDevice& device,
+                                   const std::atomic<bool>& stop);
 
   uint64_t transaction_ = 0;
   Superblock superblock_;
