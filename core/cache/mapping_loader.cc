@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "core/base/le.h"
 #include "core/base/parallel.h"
 #include "core/base/status.h"
 #include "core/format/layout.h"
@@ -20,8 +19,15 @@ constexpr size_t kWorkers = 3;
 constexpr uint64_t kAllBytes = 60u << 20;
 constexpr uint64_t kMaxScratchBytes = 40u << 20;
 
-uint64_t WordAt(std::span<const std::byte> block, uint64_t i) {
-  return LoadLe<uint64_t>(block.data() + sizeof(DiskArrayBlockHeader) + i * sizeof(uint64_t));
+// Adds bits of cblocks from `first` on to words of 64 each.
+void MergeBits(uint64_t first, std::span<const uint64_t> bits, std::vector<uint64_t>& words) {
+  const uint64_t shift = first % kBitsPerWord;
+  uint64_t* word = words.data() + first / kBitsPerWord;
+  for (const uint64_t each : bits) {
+    *word++ |= each << shift;
+    const uint64_t rest = shift == 0 ? 0 : each >> (kBitsPerWord - shift);
+    if (rest != 0) *word |= rest;  // Perhaps there is no such word.
+  }
 }
 
 }  // namespace
@@ -94,63 +100,43 @@ absl::Status MappingLoader::ReadChunk(Worker& worker, uint64_t first, uint64_t e
   return absl::OkStatus();
 }
 
-bool MappingLoader::IsRegular(uint64_t block, std::span<const std::byte> bytes, uint64_t& mapped_end) const {
+bool MappingLoader::IsRegular(uint64_t block, std::span<const std::byte> bytes, MappingWords& words) const {
   const MetadataBlock location(source_.array.slots()[block].location);
   const uint64_t entries = source_.array.EntriesIn(block);
-  if (!CheckBlock(BlockType::kArrayBlock, location, bytes).ok()) return false;
-  if (!CheckArrayHeader(location, source_.array.value_size(), entries, bytes).ok()) return false;
-  const uint64_t unknown_flags = kMappingFlagMask & ~source_.known_flags;
-  uint64_t flags = 0;
-  uint64_t unmapped = 0;  // Not 0 if a word that is not 0 is no mapping.
-  uint64_t last = 0;
-  for (uint64_t i = 0; i < entries; ++i) {
-    const uint64_t word = WordAt(bytes, i);
-    flags |= word;
-    unmapped |= (word & kMappingFlagValid) != 0 ? 0 : word;
-    last = std::max(last, word);
-  }
-  if ((flags & unknown_flags) != 0 || unmapped != 0) return false;
-  const uint64_t end = last == 0 ? 0 : (last >> kMappingFlagBits) + 1;
-  if (end > source_.oblock_end) return false;
-  mapped_end = std::max(mapped_end, end);
-  return true;
+  return CheckBlock(BlockType::kArrayBlock, location, bytes).ok() &&
+         CheckArrayHeader(location, source_.array.value_size(), entries, bytes).ok() &&
+         words.Read(bytes, entries, {.known_flags = source_.known_flags, .oblock_end = source_.oblock_end});
 }
 
 void MappingLoader::Take(Worker& worker, uint64_t block, std::span<const std::byte> bytes, bool first_pass) {
-  if (!IsRegular(block, bytes, worker.mapped_end)) {
+  const MappingWords& words = worker.words;
+  if (!IsRegular(block, bytes, worker.words)) {
     worker.left_out.push_back(block);
     return;
   }
-  const uint64_t first = block * kArrayWordsPerBlock;
-  const uint64_t entries = source_.array.EntriesIn(block);
-  // What is mapped, one after the other, without a branch that a half-full cache would make unpredictable.
-  size_t mapped = 0;
-  for (uint64_t i = 0; i < entries; ++i) {
-    const uint64_t word = WordAt(bytes, i);
-    worker.oblocks[mapped] = Oblock(word >> kMappingFlagBits);
-    worker.cblocks[mapped] = Cblock(static_cast<uint32_t>(first + i));
-    mapped += (word & kMappingFlagValid) != 0 ? 1 : 0;
-  }
-  const auto oblocks = std::span(worker.oblocks).first(mapped);
-  worker.origins.AddAll(oblocks);
+  worker.origins.AddAll(words.oblocks());
   if (!first_pass) return;
-  worker.lane->AddAll(oblocks, std::span(worker.cblocks).first(mapped));
-  TakeBits(first, entries, bytes);
+  worker.mapped_end = words.EndAbove(worker.mapped_end);
+  const uint64_t first = block * kArrayWordsPerBlock;
+  worker.lane->AddAll(words.oblocks(), TakeCblocks(worker, first));
+  // A block begins and ends within a word that it shares.
+  MergeBits(first, words.mapped(), mapped_);
+  if (!dirty_.empty()) MergeBits(first, words.dirty(), dirty_);
 }
 
-void MappingLoader::TakeBits(uint64_t first, uint64_t entries, std::span<const std::byte> bytes) {
-  for (uint64_t i = 0; i < entries;) {
-    const uint64_t index = (first + i) / kBitsPerWord;
-    uint64_t mapped = 0;
-    uint64_t dirty = 0;
-    for (uint64_t bit = (first + i) % kBitsPerWord; bit < kBitsPerWord && i < entries; ++bit, ++i) {
-      const uint64_t word = WordAt(bytes, i);
-      mapped |= uint64_t{(word & kMappingFlagValid) != 0} << bit;
-      dirty |= uint64_t{(word & kMappingFlagDirty) != 0} << bit;
+std::span<const Cblock> MappingLoader::TakeCblocks(Worker& worker, uint64_t first) {
+  const uint64_t entries = worker.words.entries();
+  size_t mapped = 0;
+  if (worker.words.oblocks().size() == entries) {
+    for (; mapped < entries; ++mapped) worker.cblocks[mapped] = Cblock(static_cast<uint32_t>(first + mapped));
+  } else {  // Without a branch that a half-full cache would make unpredictable.
+    const std::span<const uint64_t> bits = worker.words.mapped();
+    for (uint64_t i = 0; i < entries; ++i) {
+      worker.cblocks[mapped] = Cblock(static_cast<uint32_t>(first + i));
+      mapped += bits[i / kBitsPerWord] >> (i % kBitsPerWord) & 1;
     }
-    mapped_[index] |= mapped;  // A block begins and ends within a word that it shares.
-    if (!dirty_.empty()) dirty_[index] |= dirty;
   }
+  return std::span(worker.cblocks).first(mapped);
 }
 
 std::vector<uint64_t> MappingLoader::left_out() const {

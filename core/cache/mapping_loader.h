@@ -19,6 +19,7 @@
 #include "absl/status/status.h"
 #include "core/base/executor.h"
 #include "core/base/huge_memory.h"
+#include "core/cache/mapping_words.h"
 #include "core/cache/origin_duplicates.h"
 #include "core/cache/origin_index.h"
 #include "core/cache/origin_index_builder.h"
@@ -64,10 +65,9 @@ class MappingLoader {  // Not thread-safe.
 
     OriginDuplicates origins;
     OriginIndexBuilder::Lane* lane = nullptr;
-    HugeMemory buffer;  // Goes back to the system afterwards, unlike the heap.
-    // What a block maps.
-    std::array<Oblock, kArrayWordsPerBlock> oblocks;
-    std::array<Cblock, kArrayWordsPerBlock> cblocks;
+    HugeMemory buffer;                                    // Goes back to the system afterwards, unlike the heap.
+    MappingWords words;                                   // Of a block.
+    std::array<Cblock, kArrayWordsPerBlock + 1> cblocks;  // That it maps; one more is written and not counted.
     uint64_t mapped_end = 0;
     std::vector<uint64_t> left_out;
     std::optional<uint64_t> failed_chunk;
@@ -79,11 +79,11 @@ class MappingLoader {  // Not thread-safe.
   // Takes chunks until there are no more, or until the lane is full.
   void Work(Worker& worker, bool first_pass);
   absl::Status ReadChunk(Worker& worker, uint64_t first, uint64_t end, bool first_pass);
-  // Whether every entry of the block is as it should be; raises `mapped_end` if so.
-  bool IsRegular(uint64_t block, std::span<const std::byte> bytes, uint64_t& mapped_end) const;
+  // Whether every entry of the block is as it should be; fills `words` if so.
+  bool IsRegular(uint64_t block, std::span<const std::byte> bytes, MappingWords& words) const;
   void Take(Worker& worker, uint64_t block, std::span<const std::byte> bytes, bool first_pass);
-  // Which of `entries` cblocks from `first` on are mapped and dirty.
-  void TakeBits(uint64_t first, uint64_t entries, std::span<const std::byte> bytes);
+  // The cblocks that a block maps, whose entries begin with that of cblock `first`.
+  static std::span<const Cblock> TakeCblocks(Worker& worker, uint64_t first);
 
   const Source source_;
   std::vector<uint64_t> mapped_;

@@ -12,11 +12,11 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "core/cache/mapping_words.h"
 #include "core/maintenance/cblock_bits.h"
 #include "core/maintenance/check_context.h"
 #include "core/maintenance/duplicate_origins.h"
 #include "core/maintenance/index_walk.h"
-#include "core/maintenance/mapping_words.h"
 
 namespace dmcached {
 

@@ -1,6 +1,6 @@
 // The mappings of an array block that is as most are, all at once.
-#ifndef DMCACHED_CORE_MAINTENANCE_MAPPING_WORDS_H_
-#define DMCACHED_CORE_MAINTENANCE_MAPPING_WORDS_H_
+#ifndef DMCACHED_CORE_CACHE_MAPPING_WORDS_H_
+#define DMCACHED_CORE_CACHE_MAPPING_WORDS_H_
 
 #include <algorithm>
 #include <array>
@@ -38,7 +38,7 @@ class MappingWords {
       beyond |= last - (word >> kMappingFlagBits);
       oblock_[i] = Oblock(word >> kMappingFlagBits);
     }
-    oblocks_ = count;
+    entries_ = oblocks_ = count;
     if ((all & kMappingFlagMask & ~rules.known_flags) != 0 || beyond >> 63 != 0) return false;
     TakeBits(dirty_, kMappingFlagDirty, all, common, bytes, count);
     TakeBits(mapped_, kMappingFlagValid, all, common, bytes, count);
@@ -48,8 +48,17 @@ class MappingWords {
   // Bit i is that of entry i.
   std::span<const uint64_t> mapped() const { return std::span(mapped_).first(words_); }
   std::span<const uint64_t> dirty() const { return std::span(dirty_).first(words_); }
+  uint64_t entries() const { return entries_; }
   // Of the mapped entries, in order.
   std::span<const Oblock> oblocks() const { return std::span(oblock_).first(oblocks_); }
+  // What is behind all of them, and not below `end`.  Quick if that is `end`.
+  uint64_t EndAbove(uint64_t end) const {
+    uint64_t above = 0;  // Its highest bit is set if there is one at `end` or behind.
+    for (const Oblock oblock : oblocks()) above |= end - 1 - oblock.value();
+    if (end != 0 && above >> 63 == 0) return end;
+    for (const Oblock oblock : oblocks()) end = std::max(end, oblock.value() + 1);
+    return end;
+  }
 
  private:
   static constexpr size_t kWords = CeilDiv(kArrayWordsPerBlock, kBitsPerWord);
@@ -87,9 +96,10 @@ class MappingWords {
   std::array<uint64_t, kWords> dirty_;
   std::array<Oblock, kArrayWordsPerBlock + 1> oblock_;  // One more is written and not counted.
   size_t words_ = 0;
+  size_t entries_ = 0;
   size_t oblocks_ = 0;
 };
 
 }  // namespace dmcached
 
-#endif  // DMCACHED_CORE_MAINTENANCE_MAPPING_WORDS_H_
+#endif  // DMCACHED_CORE_CACHE_MAPPING_WORDS_H_
