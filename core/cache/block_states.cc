@@ -24,6 +24,7 @@ void BlockStates::Resize(uint32_t size) {
   }
   size_ = size;
   HugeMemory memory(CeilDiv(size, 64) * sizeof(Word));
+  memory.Populate(0, memory.size_bytes());
   const std::span<Word> words(reinterpret_cast<Word*>(memory.data()), CeilDiv(size, 64));
   std::copy_n(words_.begin(), std::min(words_.size(), words.size()), words.begin());
   memory_ = std::move(memory);

@@ -74,6 +74,7 @@ absl::Status MappingLoader::Pass() {
 
 void MappingLoader::Work(Worker& worker, bool first_pass) {
   const uint64_t blocks = source_.array.blocks();
+  if (next_ < blocks) worker.origins.Populate();
   while (!first_pass || !worker.lane->full()) {
     const uint64_t first = next_.fetch_add(kChunkBlocks);
     if (first >= blocks) return;

@@ -14,6 +14,7 @@
 #include <span>
 #include <vector>
 
+#include "core/base/huge_memory.h"
 #include "core/base/ids.h"
 #include "core/base/prefetch.h"
 
@@ -27,7 +28,8 @@ class OriginDuplicates {  // Not thread-safe.
   // each with its part of `budget_bytes`.
   OriginDuplicates(uint64_t oblock_end, uint64_t mappings, uint64_t budget_bytes = kBudgetBytes, size_t sharers = 1) {
     if (FitsBits(oblock_end, mappings, budget_bytes / sharers)) {
-      seen_.resize(CeilDiv(oblock_end, 64));
+      memory_ = HugeMemory(CeilDiv(oblock_end, 64) * sizeof(uint64_t));
+      seen_ = {reinterpret_cast<uint64_t*>(memory_.data()), CeilDiv(oblock_end, 64)};
     } else {
       // Half of it, for passes that get more than their share.
       passes_ = std::max<uint64_t>(1, CeilDiv(2 * mappings * sizeof(uint64_t), budget_bytes));
@@ -40,6 +42,9 @@ class OriginDuplicates {  // Not thread-safe.
     while (wanted > 1 && !FitsBits(oblock_end, mappings, kBudgetBytes / wanted)) --wanted;
     return wanted;
   }
+
+  // Takes the memory for bits from the system, if there are any, in the thread that will add the oblocks.
+  void Populate() const { memory_.Populate(0, memory_.size_bytes()); }
 
   // How often every oblock must be added, with EndPass after each round.
   uint64_t passes() const { return passes_; }
@@ -57,7 +62,7 @@ class OriginDuplicates {  // Not thread-safe.
 
   // Adds each, not waiting for memory.
   void AddAll(std::span<const Oblock> oblocks) {
-    constexpr size_t kFetchAhead = 24;
+    constexpr size_t kFetchAhead = 64;
     for (size_t i = 0; i < oblocks.size(); ++i) {
       if (i + kFetchAhead < oblocks.size()) Prefetch(oblocks[i + kFetchAhead]);
       Add(oblocks[i]);
@@ -85,7 +90,7 @@ class OriginDuplicates {  // Not thread-safe.
   }
 
   const std::optional<Oblock>& duplicate() const { return duplicate_; }
-  uint64_t memory_bytes() const { return (seen_.capacity() + collected_.capacity()) * sizeof(uint64_t); }
+  uint64_t memory_bytes() const { return memory_.size_bytes() + collected_.capacity() * sizeof(uint64_t); }
 
  private:
   void Prefetch(Oblock oblock) const {
@@ -104,7 +109,8 @@ class OriginDuplicates {  // Not thread-safe.
 
   uint64_t passes_ = 1;
   uint64_t pass_ = 0;
-  std::vector<uint64_t> seen_;
+  HugeMemory memory_;
+  std::span<uint64_t> seen_;  // In `memory_`: a bit per oblock.
   std::vector<uint64_t> collected_;
   std::optional<Oblock> duplicate_;
 };

@@ -17,6 +17,7 @@ uint64_t HomeInPart(uint64_t entry) { return entry >> 40; }
 }  // namespace
 
 void OriginIndexBuilder::Lane::AddAll(std::span<const Oblock> oblocks, std::span<const Cblock> cblocks) {
+  constexpr uint32_t kFetchAhead = 16;  // Two cache lines.
   // Copies, which no store below can be taken to change.
   const uint64_t buckets = table_->buckets().size();
   const uint32_t part_shift = part_shift_;
@@ -30,6 +31,7 @@ void OriginIndexBuilder::Lane::AddAll(std::span<const Oblock> oblocks, std::span
     const uint64_t entry =
         cblocks[i].value() | uint64_t{OriginIndex::Tag(hash)} << 32 | (home & ((uint64_t{1} << part_shift) - 1)) << 40;
     const uint32_t count = counts[part];
+    PrefetchLine(entries + part * part_capacity + count + kFetchAhead);
     if (count < part_capacity) {
       entries[part * part_capacity + count] = entry;
       counts[part] = count + 1;
@@ -60,10 +62,13 @@ OriginIndexBuilder::OriginIndexBuilder(OriginIndex& index, uint64_t mappings, si
 }
 
 void OriginIndexBuilder::FillPart(uint64_t part) {
-  constexpr uint32_t kAhead = 16;
+  constexpr uint32_t kAhead = 40;
   const std::span<OriginIndex::Bucket> buckets = table_.buckets();
   const uint64_t first = part << part_shift_;
   const uint64_t end = std::min<uint64_t>(first + (uint64_t{1} << part_shift_), buckets.size());
+  uint64_t added = 0;
+  for (const Lane& lane : lanes_) added += lane.counts_[part];
+  if (added >= end - first) table_.memory.Populate(first * sizeof(buckets[0]), (end - first) * sizeof(buckets[0]));
   for (Lane& lane : lanes_) {
     const uint64_t* entries = &lane.entries_[part * lane.part_capacity_];
     const uint32_t count = lane.counts_[part];

@@ -22,6 +22,16 @@ TEST(HugeMemoryTest, IsZeroAndAlignedAndAsLongAsAsked) {
   }
 }
 
+TEST(HugeMemoryTest, PopulatingKeepsWhatIsThere) {
+  const HugeMemory memory(HugeMemory::kHugePageBytes + 9000);
+  memory.data()[5000] = std::byte{7};
+  memory.Populate(4097, 10);
+  memory.Populate(0, memory.size_bytes());
+  EXPECT_EQ(memory.data()[5000], std::byte{7});
+  EXPECT_EQ(memory.data()[memory.size_bytes() - 1], std::byte{0});
+  HugeMemory().Populate(0, 0);
+}
+
 TEST(HugeMemoryTest, MovesTakeTheMemoryAlong) {
   EXPECT_EQ(HugeMemory().data(), nullptr);
   HugeMemory first(5000);
