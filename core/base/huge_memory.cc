@@ -11,6 +11,9 @@
 namespace dmcached {
 namespace {
 
+// Of arm64 there are kernels with 16 and 64 KiB.
+size_t PageBytes() { return static_cast<size_t>(sysconf(_SC_PAGESIZE)); }
+
 std::byte* Map(size_t size_bytes) {
   void* memory = mmap(nullptr, size_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   DMCACHED_CHECK(memory != MAP_FAILED);
@@ -25,10 +28,8 @@ HugeMemory::HugeMemory(size_t size_bytes) : size_bytes_(size_bytes) {
     data_ = Map(size_bytes);
     return;
   }
-  // One huge page more; what lies before the aligned part and behind it is given back.  Whole pages only: of arm64
-  // there are kernels with 16 and 64 KiB.
-  const auto page_bytes = static_cast<size_t>(sysconf(_SC_PAGESIZE));
-  const size_t kept = CeilDiv(size_bytes, page_bytes) * page_bytes;
+  // One huge page more; what lies before the aligned part and behind it is given back.  Whole pages only.
+  const size_t kept = CeilDiv(size_bytes, PageBytes()) * PageBytes();
   std::byte* mapped = Map(kept + kHugePageBytes);
   const size_t before = (kHugePageBytes - reinterpret_cast<uintptr_t>(mapped) % kHugePageBytes) % kHugePageBytes;
   data_ = mapped + before;
@@ -38,7 +39,7 @@ HugeMemory::HugeMemory(size_t size_bytes) : size_bytes_(size_bytes) {
 }
 
 void HugeMemory::Populate(size_t offset, size_t size_bytes) const {
-  const size_t begin = offset / kPageBytes * kPageBytes;
+  const size_t begin = offset / PageBytes() * PageBytes();
   const size_t end = offset + size_bytes;
   if (begin < end) madvise(data_ + begin, end - begin, MADV_POPULATE_WRITE);  // A wish, which Linux has had since 5.14.
 }
