@@ -1,6 +1,7 @@
 #include "server/rpc_metrics.h"
 
 #include <chrono>
+#include <optional>
 #include <utility>
 
 #include "grpcpp/support/interceptor.h"
@@ -36,23 +37,28 @@ const char* TypeName(ServerRpcInfo::Type type) {
 // Lives as long as its rpc.
 class CountingInterceptor : public grpc::experimental::Interceptor {
  public:
-  CountingInterceptor(RpcMetrics::Method& method, const Clock& clock) : rpc_(method, clock) {}
+  CountingInterceptor(RpcMetrics::Method& method, const Clock& clock) : rpc_(std::in_place, method, clock) {}
 
   void Intercept(grpc::experimental::InterceptorBatchMethods* methods) override {
-    // POST_RECV_MESSAGE also comes at the end of a stream, without a message.
-    if (methods->QueryInterceptionHookPoint(InterceptionHookPoints::POST_RECV_MESSAGE) &&
-        methods->GetRecvMessage() != nullptr) {
-      rpc_.CountReceived();
-    }
-    if (methods->QueryInterceptionHookPoint(InterceptionHookPoints::PRE_SEND_MESSAGE)) rpc_.CountSent();
-    if (methods->QueryInterceptionHookPoint(InterceptionHookPoints::PRE_SEND_STATUS)) {
-      rpc_.set_code(methods->GetSendStatus().error_code());
-    }
+    if (rpc_.has_value()) Count(*methods);
     methods->Proceed();
   }
 
  private:
-  CountedRpc rpc_;
+  void Count(grpc::experimental::InterceptorBatchMethods& methods) {
+    // POST_RECV_MESSAGE also comes at the end of a stream, without a message.
+    if (methods.QueryInterceptionHookPoint(InterceptionHookPoints::POST_RECV_MESSAGE) &&
+        methods.GetRecvMessage() != nullptr) {
+      rpc_->CountReceived();
+    }
+    if (methods.QueryInterceptionHookPoint(InterceptionHookPoints::PRE_SEND_MESSAGE)) rpc_->CountSent();
+    if (methods.QueryInterceptionHookPoint(InterceptionHookPoints::PRE_SEND_STATUS)) {
+      rpc_->set_code(methods.GetSendStatus().error_code());
+      rpc_.reset();  // Before the caller has its answer, so that the next scrape tells of it.
+    }
+  }
+
+  std::optional<CountedRpc> rpc_;  // Until it has its status.
 };
 
 }  // namespace
