@@ -24,7 +24,7 @@ class InPlaceRun {
     }
     const std::span<std::byte> block(write.data, kMetadataBlockBytes);
     SealBlock(write.type, write.location, block);
-    blocks_.push_back(block);
+    blocks_.emplace_back(block);
     return absl::OkStatus();
   }
   // Writes what is left.
