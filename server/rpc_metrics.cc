@@ -40,19 +40,22 @@ class CountingInterceptor : public grpc::experimental::Interceptor {
   CountingInterceptor(RpcMetrics::Method& method, const Clock& clock) : rpc_(std::in_place, method, clock) {}
 
   void Intercept(grpc::experimental::InterceptorBatchMethods* methods) override {
-    if (rpc_.has_value()) Count(*methods);
+    Count(*methods);
     methods->Proceed();
   }
 
  private:
+  // Hooks of a caller that goes come in another thread: they touch nothing.
   void Count(grpc::experimental::InterceptorBatchMethods& methods) {
     // POST_RECV_MESSAGE also comes at the end of a stream, without a message.
     if (methods.QueryInterceptionHookPoint(InterceptionHookPoints::POST_RECV_MESSAGE) &&
-        methods.GetRecvMessage() != nullptr) {
+        methods.GetRecvMessage() != nullptr && rpc_.has_value()) {
       rpc_->CountReceived();
     }
-    if (methods.QueryInterceptionHookPoint(InterceptionHookPoints::PRE_SEND_MESSAGE)) rpc_->CountSent();
-    if (methods.QueryInterceptionHookPoint(InterceptionHookPoints::PRE_SEND_STATUS)) {
+    if (methods.QueryInterceptionHookPoint(InterceptionHookPoints::PRE_SEND_MESSAGE) && rpc_.has_value()) {
+      rpc_->CountSent();
+    }
+    if (methods.QueryInterceptionHookPoint(InterceptionHookPoints::PRE_SEND_STATUS) && rpc_.has_value()) {
       rpc_->set_code(methods.GetSendStatus().error_code());
       rpc_.reset();  // Before the caller has its answer, so that the next scrape tells of it.
     }

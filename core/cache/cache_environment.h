@@ -18,7 +18,8 @@ struct CacheEnvironment {
   const DeviceOpener& opener;
   const Clock& clock;
   ExecutorFactory& executors;
-  Executor& readers;                 // Bounded; reads, and writes parts of large commits, but flushes nothing.
+  Executor& readers;                 // Bounded; runs nothing that flushes.
+  Executor& commit_helper;           // One thread; writes parts of large commits for those who find it free.
   Executor& answers;                 // Unbounded; makes callbacks that are due inside a call.
   std::function<uint64_t()> random;  // Thread-safe; never 0.
 };

@@ -31,6 +31,7 @@ Engine::Engine(EngineOptions options, DeviceOpener opener, const Clock& clock, E
       executors_(executors),
       readers_(readers),
       answers_(executors.NewSerialExecutor("dmc-answers")),
+      commit_helper_(executors.NewSerialExecutor("dmc-commits")),
       random_(options.seed) {
   environment_ = std::make_unique<CacheEnvironment>(CacheEnvironment{
       .options = options_,
@@ -38,6 +39,7 @@ Engine::Engine(EngineOptions options, DeviceOpener opener, const Clock& clock, E
       .clock = clock_,
       .executors = executors_,
       .readers = readers_,
+      .commit_helper = *commit_helper_,
       .answers = *answers_,
       .random =
           [this] {

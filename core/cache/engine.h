@@ -250,6 +250,7 @@ class Engine {  // Thread-safe.
   ExecutorFactory& executors_;
   Executor& readers_;
   std::unique_ptr<Executor> answers_;
+  std::unique_ptr<Executor> commit_helper_;
   std::unique_ptr<CacheEnvironment> environment_;
 
   Mutex random_mutex_;                              // Taken under any other.

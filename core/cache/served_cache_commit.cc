@@ -71,7 +71,7 @@ void ServedCache::BeginCommit(Answers& answers) {
   counters_->commit_written_blocks.Observe(static_cast<double>(writing_->written_blocks()));
   // The metadata, and with it batch and device, stays until the writer has reported.
   writer_->Schedule([this, writing = writing_.get(), device = metadata_->device().get(), stop = stop_, began = Now()] {
-    const absl::Status written = writing->Write(*device, *stop, &environment_.readers);
+    const absl::Status written = writing->Write(*device, *stop, &environment_.commit_helper);
     const Duration took = Now() - began;
     Enqueue([this, written, took] { FinishCommit(written, took); });
   });

@@ -11,7 +11,8 @@ namespace dmcached::bench {
 class IdleService final : public v1::MetadataService::CallbackService {
  public:
   // `read_bytes`: of the memory that inserts read a line of; 0: they read none.
-  explicit IdleService(size_t read_bytes) : memory_(read_bytes) {}
+  // Its memory is the system's own only once it was written to.
+  explicit IdleService(size_t read_bytes) : memory_(read_bytes) { memory_.Populate(0, read_bytes); }
 
   // Answers at once, with an empty message.
   grpc::ServerUnaryReactor* LookupMappings(grpc::CallbackServerContext* context,
