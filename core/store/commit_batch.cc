@@ -11,14 +11,14 @@
 namespace dmcached {
 namespace {
 
-// Blocks next to each other on the device, sealed where they lie in memory.
+// Blocks of a part that are next to each other on the device, sealed where they lie in memory.
 class InPlaceRun {
  public:
   explicit InPlaceRun(BlockDevice& device) : device_(device) {}
 
   // Locations ascend.  Errors: those of the run before, which is written when the next one begins.
   absl::Status Add(const PendingWrite& write) {
-    if (blocks_.size() == kMaxBlocks || write.location.value() != first_.value() + blocks_.size()) {
+    if (write.location.value() != first_.value() + blocks_.size()) {
       DMCACHED_RETURN_IF_ERROR(Finish());
       first_ = write.location;
     }
@@ -36,8 +36,6 @@ class InPlaceRun {
   }
 
  private:
-  static constexpr size_t kMaxBlocks = 256;  // 1 MiB.
-
   BlockDevice& device_;
   MetadataBlock first_;
   std::vector<std::span<const std::byte>> blocks_;

@@ -35,7 +35,7 @@ class CommitBatch {
   // kInternal EIO, kResourceExhausted ENOSPC, kUnknown (OUTCOME_UNKNOWN: stopped); then the cache is failed.
   absl::Status Write(BlockDevice& device, const std::atomic<bool>& stop, Executor* helper = nullptr);
 
-  // Whether a helper is worth to be woken.
+  // Whether a helper is worth to be woken, and copies are not worth to be made.
   bool large() const { return writes_.size() >= 2 * kPartBlocks; }
   uint64_t transaction() const { return transaction_; }
   // Blocks that Write writes, the superblock included.
