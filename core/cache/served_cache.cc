@@ -102,7 +102,8 @@ void ServedCache::Tick() {
   for (const auto& reader : readers) reader->DetachIfIdle();
   readers.clear();
   MutexLock lock(mutex_);
-  if (metadata_ == nullptr || snapshots_.empty()) return;
+  if (metadata_ == nullptr) return;
+  // Also without readers: one that has just gone may not have let go of its snapshot yet.
   counters_->snapshots.store(metadata_->store().PruneSnapshots());
   CountRevoked();
 }

@@ -293,6 +293,9 @@ TEST_F(EngineSpaceTest, SnapshotsAreRevokedBeforeARequestIsRefused) {
   for (uint32_t i = 1; i < 10; ++i) ASSERT_THAT(Do(Spread(8, i), {.durable = true}), IsOk());
   EXPECT_THAT((*snapshot)->ReadMappings({}, Cblock(0), 100), HasReasonIs(Reason::kSnapshotRevoked));
   EXPECT_EQ(engine().Metrics()[0].counters->snapshots_revoked.load(), 1u);
+  engine().Tick();
+  Run();
+  EXPECT_EQ(engine().Metrics()[0].counters->snapshots.load(), 0u);
 }
 
 TEST_F(EngineSpaceTest, WhatASnapshotHeldIsFreeOnceItsReaderIsGone) {
